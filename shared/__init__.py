@@ -1,0 +1,1 @@
+"""The library the functions share: one package per capability."""

@@ -1,0 +1,98 @@
+"""Settings: one frozen object, read once from arguments, the environment and `.env`, in that order.
+
+Every setting is in `.env.example`; a wrong one stops the start with its name and what was found.
+"""
+
+from __future__ import annotations
+
+import functools
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from shared.errors import ConfigurationError
+
+
+class Environment(StrEnum):
+    DEVELOPMENT = "development"
+    STAGING = "staging"
+    PRODUCTION = "production"
+
+
+class Settings(BaseSettings):
+    """What can be set. Names in the environment are the field names in upper case."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True, hide_input_in_errors=True
+    )
+
+    env: Environment = Environment.DEVELOPMENT
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    mlengine_home: Path = Path(".mlengine")
+    host: str = "127.0.0.1"
+    port: int = Field(8080, ge=1, le=65535)
+
+    admin_api_key: SecretStr | None = Field(None, min_length=16)
+    open_routes: Annotated[tuple[str, ...], NoDecode] = ()
+
+    market_data_url: str = Field("http://127.0.0.1:8081", pattern=r"^https?://[^\s]+$")
+    market_calendar: Literal["XNYS", "24/7"] = "XNYS"
+    timeframe: str = Field("1d", pattern=r"^[1-9][0-9]*[mhd]$")
+    upstream_timeout_seconds: float = Field(10.0, gt=0, le=120)
+    upstream_attempts: int = Field(4, ge=1, le=10)
+    upstream_max_bytes: int = Field(32_000_000, ge=1_000)
+    upstream_concurrency: int = Field(8, ge=1, le=64)
+    candle_cache_seconds: float = Field(30.0, ge=0)
+    model_cache_seconds: float = Field(5.0, ge=0)
+
+    no_trade_band: float = Field(0.01, ge=0, lt=0.5)
+    batch_max_symbols: int = Field(200, ge=1, le=5000)
+
+    train_symbols: Annotated[tuple[str, ...], NoDecode] = ()
+    train_lookback: int = Field(0, ge=0)
+    train_test_size: float = Field(0.2, gt=0, lt=0.9)
+    train_random_state: int = 42
+    train_cv_folds: int = Field(6, ge=2, le=50)
+
+    @field_validator("open_routes", "train_symbols", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("market_data_url")
+    @classmethod
+    def _without_slash(cls, value: str) -> str:
+        return value.rstrip("/")
+
+    @property
+    def is_production(self) -> bool:
+        return self.env is Environment.PRODUCTION
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the settings. `overrides` beat the environment.
+
+    Raises:
+        ConfigurationError: naming each wrong setting, what was expected, and never a secret's value.
+    """
+    try:
+        settings = Settings(**overrides)
+    except ValidationError as error:
+        lines = [
+            f"{'.'.join(str(part) for part in item['loc']).upper()}: {item['msg']}" for item in error.errors()
+        ]
+        raise ConfigurationError("Wrong settings (environment or .env): " + "; ".join(lines)) from error
+    if settings.is_production and settings.admin_api_key is None:
+        raise ConfigurationError("ADMIN_API_KEY must be set when ENV=production (at least 16 characters).")
+    return settings
+
+
+@functools.cache
+def settings() -> Settings:
+    """This process's settings, read on first use."""
+    return load_settings()

@@ -1,0 +1,1 @@
+"""Candles: types, the upstream client, checks, the candle store."""

@@ -1,0 +1,265 @@
+"""The ports: what the engine asks of the platform, as narrow protocols.
+
+All calls block and are safe from many threads and processes. Time and ids are made by the caller.
+Any call may raise `PlatformUnavailable`; the other errors are in each docstring. One conformance
+suite per port, in `tests/contracts`, runs on every adapter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Literal, Protocol, TypeAlias
+
+Now: TypeAlias = Callable[[], datetime]
+"""Gives the present time, in UTC and aware of it."""
+
+NewId: TypeAlias = Callable[[], str]
+"""Gives a fresh random id: letters and digits."""
+
+Data: TypeAlias = Mapping[str, Any]
+"""What a document or an event holds: a JSON object. Times in it are RFC 3339 text in UTC."""
+
+MAX_BATCH_WRITES = 500
+MAX_DOCUMENT_BYTES = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document as it was read. `revision` changes with every write and is opaque."""
+
+    id: str
+    data: Data
+    revision: str
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """Write that fails with `AlreadyExists` if the document is there."""
+
+    collection: str
+    id: str
+    data: Data
+
+
+@dataclass(frozen=True, slots=True)
+class Replace:
+    """Compare-and-swap: fails with `RevisionConflict` unless the document is at `revision`."""
+
+    collection: str
+    id: str
+    data: Data
+    revision: str
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """Write whatever was there: for facts that are the same whoever writes them."""
+
+    collection: str
+    id: str
+    data: Data
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Remove. With `revision`, fails with `RevisionConflict` unless the document is at it."""
+
+    collection: str
+    id: str
+    revision: str | None = None
+
+
+Write: TypeAlias = Create | Replace | Put | Delete
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Keep documents whose `field` (top level, or dotted) compares so. Missing fields never match."""
+
+    field: str
+    op: Literal["==", "!=", "<", "<=", ">", ">=", "in"]
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    field: str
+    descending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Part of an answer. `cursor` asks for what follows; None at the end."""
+
+    documents: Sequence[Document]
+    cursor: str | None
+
+
+class Documents(Protocol):
+    """Small JSON documents in collections, with compare-and-swap and atomic batches.
+
+    Ids are 1 to 200 characters without `/`. A document holds at most 1,000,000 bytes of JSON.
+    """
+
+    def get(self, collection: str, id: str) -> Document | None:
+        """The document, or None."""
+        ...
+
+    def query(
+        self,
+        collection: str,
+        *,
+        where: Sequence[Filter] = (),
+        order_by: Sequence[Order] = (),
+        limit: int = 100,
+        cursor: str | None = None,
+    ) -> Page:
+        """Matching documents in order (ties by id), at most `limit`.
+
+        Documents without an ordered field are left out. A cursor keeps its place by value: what is
+        added or removed elsewhere never repeats or hides a document.
+
+        Raises:
+            InvalidInput: the cursor isn't one of this query's.
+        """
+        ...
+
+    def commit(self, writes: Sequence[Write]) -> Sequence[str]:
+        """All of `writes`, or none: at most 500, one per document. Durable on return.
+
+        Returns the new revisions in the order of `writes` ("" for a deletion).
+
+        Raises:
+            AlreadyExists: a `Create` found the document.
+            RevisionConflict: a `Replace` or `Delete` found another revision, or nothing.
+            InvalidInput: too many writes, too large a document, or not JSON.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class BlobInfo:
+    name: str
+    size_bytes: int
+    sha256: str
+
+
+class Blobs(Protocol):
+    """Immutable named bytes. A name is `/`-separated parts of letters, digits and `._=^-`.
+
+    A name is written once; new content gets a new name.
+    """
+
+    def put(self, name: str, content: bytes) -> str:
+        """Store under a free name, durable on return; gives the content's sha256 in hex.
+
+        Raises:
+            AlreadyExists: the name is taken, by whatever content.
+            InvalidInput: not a name.
+        """
+        ...
+
+    def get(self, name: str, *, sha256: str | None = None) -> bytes:
+        """The content.
+
+        Raises:
+            NotFound: no such name.
+            CorruptBlob: the content hasn't the sha256 asked for, or the one recorded when it was put.
+        """
+        ...
+
+    def list(self, prefix: str) -> Iterator[BlobInfo]:
+        """Everything whose name begins with `prefix`, by name."""
+        ...
+
+    def delete(self, name: str) -> None:
+        """Remove; nothing happens when it isn't there."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A CloudEvent 1.0. `source` + `id` identify it for ever: handlers drop what they have seen."""
+
+    id: str
+    source: str
+    type: str
+    time: datetime
+    data: Data
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+class Events(Protocol):
+    """Topics with at-least-once delivery: retried with backoff, then dead-lettered with the reason."""
+
+    def publish(self, topic: str, events: Sequence[Event]) -> None:
+        """Returns once all are durable. Order of delivery isn't promised.
+
+        Raises:
+            NotFound: no such topic.
+            InvalidInput: an event that isn't JSON.
+        """
+        ...
+
+
+class JobState(StrEnum):
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class JobStatus:
+    """`detail` says why, for people."""
+
+    state: JobState
+    detail: str = ""
+
+
+class Jobs(Protocol):
+    """Long work outside the serving process.
+
+    Each task sees CLOUD_RUN_TASK_INDEX, CLOUD_RUN_TASK_COUNT and CLOUD_RUN_TASK_ATTEMPT.
+    """
+
+    def start(self, job: str, arguments: Sequence[str], *, execution_id: str, task_count: int = 1) -> None:
+        """Start `python -m shared.jobs.<job> <arguments>`; the same execution id starts only once.
+
+        Raises:
+            NotFound: no such job.
+        """
+        ...
+
+    def status(self, execution_id: str) -> JobStatus: ...
+
+    def cancel(self, execution_id: str) -> None:
+        """Ask it to stop (SIGTERM, then SIGKILL); nothing happens when it has ended."""
+        ...
+
+
+class Secrets(Protocol):
+    def get(self, name: str) -> str:
+        """The secret's current value.
+
+        Raises:
+            NotFound: no such secret.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """One place to run in: an adapter per port, and the clock and ids of the process."""
+
+    documents: Documents
+    blobs: Blobs
+    events: Events
+    jobs: Jobs
+    secrets: Secrets
+    now: Now
+    new_id: NewId
