@@ -1,0 +1,58 @@
+# `make` shows the targets.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help up test check bench lock openapi format clean
+
+help: ## Show the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+up: $(VENV)/.twin ## Start the local twin (and train a first model where none is active)
+	@$(BIN)/python -m infra.local
+
+test: $(VENV)/.dev ## Run the whole test suite
+	@$(BIN)/python -m pytest
+
+check: $(VENV)/.dev ## Format, lint, types, import contracts, generated files, tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest
+
+bench: $(VENV)/.dev ## Run the benchmarks; peers go into throw-away environments
+	@$(BIN)/python -m tests.benchmarks
+
+lock: $(VENV)/.dev ## Lock all dependencies anew (UPGRADE=1 takes newer versions)
+	$(BIN)/python -m infra.lock $(if $(UPGRADE),--upgrade)
+
+openapi: $(VENV)/.dev ## Write the OpenAPI file anew
+	$(BIN)/python -m infra.openapi
+
+format: $(VENV)/.dev ## Format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean: ## Remove the environment; the state folder stays
+	rm -rf $(VENV)
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 up"; exit 1; }
+	@echo "Creating the environment in $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@printf '#!/bin/sh\nPYTHONPATH="%s" exec "%s/$(BIN)/python" -m shared.cli "$$@"\n' "$(CURDIR)" "$(CURDIR)" > $(BIN)/mlengine
+	@chmod +x $(BIN)/mlengine
+
+$(VENV)/.twin: infra/requirements/twin.txt | $(BIN)/python
+	@echo "Installing the locked packages ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+$(VENV)/.dev: infra/requirements/dev.txt | $(BIN)/python
+	@echo "Installing the locked packages for development ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@ $(VENV)/.twin

@@ -1,0 +1,64 @@
+"""The functions catalogue, read and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+
+ROOT = Path(__file__).resolve().parent.parent
+CATALOGUE_FILE = ROOT / "functions" / "catalogue.yaml"
+
+RouteText = Annotated[str, Field(pattern=r"^(GET|POST|PUT|DELETE) /\S*$")]
+Permission = Literal[
+    "documents.read", "documents.write", "blobs.read", "blobs.write", "events.publish", "jobs.run"
+]
+
+
+class Entry(BaseModel):
+    """One function as the catalogue lists it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    purpose: str
+    routes: tuple[RouteText, ...] = ()
+    topic: str | None = None
+    requires: tuple[str, ...] = ()
+    memory_mb: int = Field(ge=128, le=32768)
+    cpu: float = Field(gt=0, le=8)
+    concurrency: int = Field(ge=1, le=1000)
+    timeout_seconds: int = Field(ge=1, le=3600)
+    min_instances: int = Field(0, ge=0)
+    max_instances: int = Field(ge=1, le=1000)
+    may: tuple[Permission, ...]
+    settings: tuple[str, ...]
+    secrets: tuple[str, ...]
+
+
+class Catalogue(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    functions: Mapping[str, Entry]
+
+    @cached_property
+    def subscriptions(self) -> dict[str, list[str]]:
+        """Topic -> the functions that take its events."""
+        found: dict[str, list[str]] = {}
+        for name, entry in self.functions.items():
+            if entry.topic is not None:
+                found.setdefault(entry.topic, []).append(name)
+        return found
+
+
+def read_catalogue(file: Path = CATALOGUE_FILE) -> Catalogue:
+    return Catalogue.model_validate(yaml.safe_load(file.read_text()))
+
+
+def source_of(name: str) -> Path:
+    """The entry point that deploys as function `name`."""
+    return ROOT / "functions" / name / "main.py"
+

@@ -1,0 +1,7 @@
+"""`python -m infra.local`: starts the twin."""
+
+import sys
+
+from infra.local.twin import main
+
+sys.exit(main())

@@ -1,0 +1,38 @@
+"""`python -m infra.lock`: locks exact versions with hashes, for the twin, for development, for each function.
+
+All locks agree: each is made under the constraints of the development lock, which holds everything.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from infra.catalogue import ROOT, read_catalogue
+
+FOLDER = ROOT / "infra" / "requirements"
+OLDEST_PYTHON = "3.11"
+_OPTIONS = ("--universal", "--generate-hashes", "--no-header", "--quiet", "--python-version", OLDEST_PYTHON)
+
+
+def lock(extras: Sequence[str], output: Path, *more: str) -> None:
+    """Write the locked requirements of these extras of pyproject.toml to `output`."""
+    chosen = [option for extra in extras for option in ("--extra", extra)]
+    command = ["uv", "pip", "compile", "pyproject.toml", *chosen, *_OPTIONS, "-o", str(output), *more]
+    subprocess.run([sys.executable, "-m", *command], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)  # noqa: S603 - our own words
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Lock everything; `--upgrade` takes the newest versions that pyproject.toml allows."""
+    everything = FOLDER / "dev.txt"
+    lock(["dev"], everything, *arguments)
+    same = ("--constraint", str(everything.relative_to(ROOT)))
+    lock(["twin"], FOLDER / "twin.txt", *same)
+    for name, entry in read_catalogue().functions.items():
+        lock(entry.requires, ROOT / "functions" / name / "requirements.txt", *same)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,99 @@
+"""From what a caller presents to who it is."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from shared.access.roles import Role
+from shared.config import Environment, Settings
+from shared.errors import Forbidden, NotFound, Unauthenticated
+from shared.platform.ports import Secrets
+
+ADMIN_KEY_SECRET = "admin-api-key"  # noqa: S105 - the secret's name, not its value
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who is calling: a name fit for logs and the audit, and a role."""
+
+    name: str
+    role: Role
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls which function, under which ids: what the audit keeps of a request."""
+
+    name: str
+    function: str
+    request_id: str
+    traceparent: str
+
+
+ANONYMOUS = Identity("anonymous", Role.PUBLIC)
+
+
+def presented_key(header: Callable[[str], str | None]) -> str | None:
+    """The key in `X-API-Key`, or in `Authorization: Bearer`."""
+    key = header("x-api-key")
+    if key is not None:
+        return key
+    scheme, _, token = (header("authorization") or "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" and token else None
+
+
+class Gatekeeper:
+    """Decides who a caller is and whether the route is open to it.
+
+    In development, callers without a key may do what a predictor may; elsewhere they may call
+    health and ready, and the routes listed in OPEN_ROUTES.
+    """
+
+    def __init__(self, settings: Settings, secrets: Secrets, roles: Mapping[str, Role]) -> None:
+        self._settings = settings
+        self._secrets = secrets
+        self._roles = roles
+        self._admin_key: bytes | None = None
+        development = settings.env is Environment.DEVELOPMENT
+        self._anonymous = Identity("anonymous", Role.PREDICTOR) if development else ANONYMOUS
+        self._open = frozenset(settings.open_routes)
+
+    def admit(self, route: str, header: Callable[[str], str | None]) -> Identity:
+        """Who calls `route`.
+
+        Raises:
+            Unauthenticated: a wrong key, or none where one is needed.
+            Forbidden: the caller's role isn't enough.
+        """
+        needed = self._roles[route]
+        key = presented_key(header)
+        identity = self._anonymous if key is None else self._identify(key)
+        if identity.role >= needed or route in self._open:
+            return identity
+        if key is None:
+            raise Unauthenticated(
+                f"{route} needs a key of role {needed.label}: send it as 'X-API-Key: <key>'."
+            )
+        raise Forbidden(f"{route} needs role {needed.label}; this key has role {identity.role.label}.")
+
+    def _identify(self, key: str) -> Identity:
+        if hmac.compare_digest(key.encode(), self._expected_admin_key()):
+            return Identity("admin", Role.ADMIN)
+        raise Unauthenticated("The key isn't known here. Check 'X-API-Key', or send none for open routes.")
+
+    def _expected_admin_key(self) -> bytes:
+        if self._admin_key is None:
+            self._admin_key = self._read_admin_key().encode()
+        return self._admin_key
+
+    def _read_admin_key(self) -> str:
+        if self._settings.admin_api_key is not None:
+            return self._settings.admin_api_key.get_secret_value()
+        try:
+            return self._secrets.get(ADMIN_KEY_SECRET)
+        except NotFound as error:
+            raise Unauthenticated(
+                "No key is set up here: set ADMIN_API_KEY, or start with 'make up'."
+            ) from error

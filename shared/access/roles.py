@@ -1,0 +1,57 @@
+"""Roles, and the one table that says which route needs which."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from types import MappingProxyType
+from typing import Final
+
+
+class Role(IntEnum):
+    """Each role may do what the ones below it may."""
+
+    PUBLIC = 0
+    VIEWER = 1
+    PREDICTOR = 2
+    OPERATOR = 3
+    ADMIN = 4
+
+    @property
+    def label(self) -> str:
+        return self.name.lower()
+
+
+ROLES: Final = MappingProxyType(
+    {
+        "GET /health": Role.PUBLIC,
+        "GET /ready": Role.PUBLIC,
+        "GET /": Role.VIEWER,
+        "GET /docs": Role.VIEWER,
+        "GET /docs/assets/{file}": Role.VIEWER,
+        "GET /openapi.json": Role.VIEWER,
+        "POST /fetch": Role.OPERATOR,
+        "GET /symbols": Role.VIEWER,
+        "GET /candles": Role.VIEWER,
+        "GET /price/latest": Role.VIEWER,
+        "GET /features": Role.VIEWER,
+        "GET /predict": Role.PREDICTOR,
+        "POST /predict/batch": Role.PREDICTOR,
+        "GET /predictions/recent": Role.VIEWER,
+        "GET /predictions/{prediction_id}": Role.VIEWER,
+        "GET /models": Role.VIEWER,
+        "GET /models/{id}": Role.VIEWER,
+        "GET /model/{id}": Role.VIEWER,
+        "GET /models/{id}/report": Role.VIEWER,
+        "GET /models/{name}/promotions": Role.VIEWER,
+        "POST /models/activate/{id}": Role.OPERATOR,
+        "POST /models/{name}/rollback": Role.OPERATOR,
+        "POST /admin/activate/{id}": Role.ADMIN,
+        "POST /admin/reload": Role.ADMIN,
+        "POST /admin/train": Role.ADMIN,
+        "GET /admin/train/status": Role.ADMIN,
+        "GET /admin/train/status/{run_id}": Role.ADMIN,
+        "POST /admin/train/{run_id}/cancel": Role.ADMIN,
+        "POST /": Role.ADMIN,
+    }
+)
+"""Route -> the least role that may call it. `POST /` takes events."""

@@ -1,0 +1,149 @@
+"""What one process holds: the settings, the platform, and each capability, made on first use.
+
+The composition root of the capabilities. Imports stand inside the properties, so that a function
+loads only what it uses.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from shared.config import Settings, settings
+from shared.errors import NoActiveModel
+from shared.platform.connect import connect
+from shared.platform.ports import Event, Platform
+
+if TYPE_CHECKING:
+    from shared.market.source import CandleSource
+    from shared.market.store import CandleStore
+    from shared.market.upstream import Upstream
+    from shared.monitoring import Audit
+    from shared.registry import Registry
+    from shared.serving import MarketPredictor, Models
+    from shared.training.runs import Runs
+
+ALERTS_TOPIC = "alerts.raised"
+
+
+class Instance:
+    """One process's parts. Everything in it is safe to share between requests."""
+
+    def __init__(self, settings: Settings, platform: Platform) -> None:
+        self.settings = settings
+        self.platform = platform
+
+    @cached_property
+    def upstream(self) -> Upstream:
+        from shared.market.upstream import Upstream
+
+        return Upstream(
+            self.settings.market_data_url,
+            timeout_seconds=self.settings.upstream_timeout_seconds,
+            attempts=self.settings.upstream_attempts,
+            max_bytes=self.settings.upstream_max_bytes,
+            concurrency=self.settings.upstream_concurrency,
+        )
+
+    @cached_property
+    def candle_store(self) -> CandleStore:
+        from shared.market.store import CandleStore
+
+        return CandleStore(self.platform.documents, self.platform.blobs)
+
+    @cached_property
+    def candles(self) -> CandleSource:
+        from shared.market.source import CandleSource
+
+        return CandleSource(
+            self.upstream,
+            self.candle_store,
+            timeframe=self.settings.timeframe,
+            cache_seconds=self.settings.candle_cache_seconds,
+            calendar=self.settings.market_calendar,
+            now=self.platform.now,
+            monotonic=time.monotonic,
+        )
+
+    @cached_property
+    def registry(self) -> Registry:
+        from shared.registry import Registry
+
+        p = self.platform
+        return Registry(p.documents, p.blobs, p.events, p.now, p.new_id)
+
+    @cached_property
+    def models(self) -> Models:
+        from shared.serving import Models
+
+        return Models(
+            self.registry,
+            cache_seconds=self.settings.model_cache_seconds,
+            monotonic=time.monotonic,
+            on_refused=self._alert_refused,
+        )
+
+    @cached_property
+    def market_predictor(self) -> MarketPredictor:
+        from shared.serving import MarketPredictor, Publisher
+        from shared.serving.market import TOPIC
+
+        return MarketPredictor(
+            self.models,
+            self.candles,
+            Publisher(self.platform.events, TOPIC),
+            no_trade_band=self.settings.no_trade_band,
+            now=self.platform.now,
+            new_id=self.platform.new_id,
+        )
+
+    @cached_property
+    def audit(self) -> Audit:
+        from shared.monitoring import Audit
+
+        return Audit(self.platform.documents)
+
+    @cached_property
+    def runs(self) -> Runs:
+        from shared.training.runs import Runs
+
+        return Runs(self.platform.documents, self.platform.now)
+
+    def require_active_model(self) -> None:
+        """
+        Raises:
+            NoActiveModel: no market model is active.
+        """
+        from shared.serving.market import MARKET_MODEL
+
+        if self.registry.active(MARKET_MODEL) is None:
+            raise NoActiveModel(f"No model is active for '{MARKET_MODEL}': run 'mlengine train'.")
+
+    def _alert_refused(self, version_id: str, why: str) -> None:
+        now = self.platform.now()
+        facts = {"type": "package_refused", "severity": "critical", "model_id": version_id, "detail": why}
+        event = Event(self.platform.new_id(), "//mlengine/serving", ALERTS_TOPIC, now, facts)
+        self.platform.events.publish(ALERTS_TOPIC, [event])
+
+
+_lock = threading.Lock()
+_current: Instance | None = None
+
+
+def current_instance() -> Instance:
+    """This process's instance, made from the environment on first use."""
+    global _current  # noqa: PLW0603 - one per process, made once
+    if _current is None:
+        with _lock:
+            if _current is None:
+                read = settings()
+                _current = Instance(read, connect(read))
+    return _current
+
+
+def use_instance(instance: Instance | None) -> None:
+    """Let this process use `instance`: for a host that serves several functions. None forgets it."""
+    global _current  # noqa: PLW0603 - one per process
+    _current = instance

@@ -1,0 +1,5 @@
+"""Watching what was predicted: the audit."""
+
+from shared.monitoring.audit import Audit
+
+__all__ = ["Audit"]

@@ -1,0 +1,59 @@
+"""One call: its ids, who made it, and what the log line will say."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from shared.access.identity import ANONYMOUS, Caller, Identity
+from shared.instance import Instance
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+@dataclass(slots=True)
+class Call:
+    """What a handler may know of the request beyond its decoded input."""
+
+    function: str
+    path: str
+    instance: Instance
+    request_id: str
+    traceparent: str
+    identity: Identity = ANONYMOUS
+    started: float = field(default_factory=time.perf_counter)
+    facts: dict[str, Any] = field(default_factory=dict)
+    """Goes into the request's log line."""
+
+    @property
+    def trace_id(self) -> str:
+        return self.traceparent[3:35]
+
+    @property
+    def caller(self) -> Caller:
+        return Caller(self.identity.name, self.function, self.request_id, self.traceparent)
+
+    def elapsed_ms(self) -> float:
+        return (time.perf_counter() - self.started) * 1_000
+
+
+def request_id(headers: Mapping[bytes, bytes], new_id: Callable[[], str]) -> str:
+    """The caller's `X-Request-ID` where it is well formed, else a fresh one."""
+    given = headers.get(b"x-request-id", b"").decode("latin-1")
+    return given if _REQUEST_ID.fullmatch(given) else new_id()
+
+
+def traceparent(headers: Mapping[bytes, bytes]) -> str:
+    """A W3C `traceparent`: the caller's trace with a span of ours, or a new trace.
+
+    Source: W3C Trace Context, level 1.
+    """
+    given = headers.get(b"traceparent", b"").decode("latin-1")
+    if _TRACEPARENT.fullmatch(given):
+        return f"{given[:36]}{secrets.token_hex(8)}{given[52:]}"
+    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"

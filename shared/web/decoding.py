@@ -1,0 +1,84 @@
+"""From raw requests to checked input."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl
+
+from pydantic import BaseModel, ValidationError
+
+from shared.errors import FieldError, InvalidInput, MalformedRequest, PayloadTooLarge, UnsupportedMediaType
+from shared.web.problem import invalid
+
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+M = TypeVar("M", bound=BaseModel)
+
+MAX_QUERY_PARAMETERS = 50
+
+
+def read_query(model: type[M], query_string: bytes) -> M:
+    """Check query parameters against `model`: each at most once, none unknown.
+
+    Raises:
+        InvalidInput, MalformedRequest
+    """
+    try:
+        pairs = parse_qsl(
+            query_string.decode("ascii"),
+            keep_blank_values=True,
+            errors="strict",
+            max_num_fields=MAX_QUERY_PARAMETERS,
+        )
+    except ValueError as error:
+        raise MalformedRequest(
+            f"The query must be percent-encoded UTF-8 with at most {MAX_QUERY_PARAMETERS} parameters."
+        ) from error
+    values = dict(pairs)
+    if len(values) != len(pairs):
+        twice = sorted({name for name, _ in pairs if sum(name == other for other, _ in pairs) > 1})
+        raise InvalidInput(
+            f"Query parameters may be given once; found twice: {', '.join(twice)}.",
+            errors=[FieldError(f"?{name}", "given more than once") for name in twice],
+        )
+    try:
+        return model.model_validate_strings(values)
+    except ValidationError as error:
+        raise invalid(error, in_query=True) from error
+
+
+async def read_body(receive: Receive, limit_bytes: int) -> bytes:
+    """The whole body.
+
+    Raises:
+        PayloadTooLarge: as soon as the limit is passed.
+    """
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise MalformedRequest("The caller went away in the middle of the body.")
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > limit_bytes:
+            raise PayloadTooLarge(f"The body may have {limit_bytes} bytes; send less, in several calls.")
+        chunks.append(chunk)
+        if not message.get("more_body"):
+            return b"".join(chunks)
+
+
+def read_json(model: type[M], body: bytes, headers: Mapping[bytes, bytes]) -> M:
+    """Check a JSON body against `model`. No body at all counts as `{}`.
+
+    Raises:
+        UnsupportedMediaType, MalformedRequest, InvalidInput
+    """
+    content_type = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
+    if body and content_type != b"application/json":
+        found = content_type.decode("latin-1") or "nothing"
+        raise UnsupportedMediaType(f"The body must be 'content-type: application/json', found {found}.")
+    try:
+        return model.model_validate_json(body or b"{}")
+    except ValidationError as error:
+        raise invalid(error, in_query=False) from error

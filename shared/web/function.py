@@ -1,0 +1,219 @@
+"""One deployed function: its routes and its event handler behind one entry point."""
+
+from __future__ import annotations
+
+import inspect
+import types
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, get_type_hints
+
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+
+from shared.access.identity import Gatekeeper
+from shared.access.roles import ROLES
+from shared.errors import EngineError
+from shared.instance import Instance, current_instance
+from shared.logs import LOGGER
+from shared.platform.ports import Event
+from shared.web.call import Call, request_id, traceparent
+from shared.web.decoding import read_body, read_json, read_query
+from shared.web.events import read_events
+from shared.web.health import Health, Ready, health, ready
+from shared.web.problem import MEDIA_TYPE, problem_headers, problem_of, unexpected
+from shared.web.routing import Routes, bare
+
+Handler = Callable[..., Awaitable[Any]]
+EventHandler = Callable[[Sequence[Event], Call], Awaitable[None]]
+
+BODY_LIMIT_BYTES = 1_000_000
+EVENTS_LIMIT_BYTES = 16_000_000
+EVENTS_ROUTE = "POST /"
+
+_HEADERS = {"x-content-type-options": "nosniff", "cache-control": "no-store"}
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A handler with what its signature says: what it takes, what it gives."""
+
+    method: str
+    path: str
+    handler: Handler
+    status: int
+    query: type[BaseModel] | None
+    body: type[BaseModel] | None
+    answer: type[BaseModel] | None
+
+    @property
+    def name(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+class Function:
+    """Collects handlers; `entry_point()` is what functions-framework calls.
+
+    A handler is `async def handler(call: Call, ...) -> Answer`. It gets, by name: `query` and `body`
+    (decoded into the models of their annotations) and the path's parameters as text. It may return
+    a Starlette response instead of an answer.
+
+    >>> function = Function("hello")
+    >>> @function.get("/health/{name}")  # doctest: +SKIP
+    ... async def hello(call: Call, name: str) -> Greeting: ...
+    """
+
+    def __init__(self, name: str, *, needs: Sequence[str] = ()) -> None:
+        """`needs` names what must be there before `/ready` says yes: see `shared.web.health`."""
+        self.name = name
+        self.routes: list[Route] = []
+        self.takes_events = False
+        self._needs = tuple(needs)
+        self._matcher: Routes[Route] = Routes()
+        self._gatekeeper: Gatekeeper | None = None
+        self._instance: Instance | None = None
+        self.get("/health")(self._health)
+        self.get("/ready")(self._ready)
+
+    def get(self, path: str) -> Callable[[Handler], Handler]:
+        return self._route("GET", path, 200)
+
+    def post(self, path: str, *, status: int = 200) -> Callable[[Handler], Handler]:
+        return self._route("POST", path, status)
+
+    def events(self, handler: EventHandler) -> EventHandler:
+        """Take events (CloudEvents, delivered to `POST /`). The handler must be idempotent."""
+
+        async def deliver(call: Call, events: Sequence[Event]) -> Response:
+            call.facts["events"] = len(events)
+            await handler(events, call)
+            return Response(status_code=204)
+
+        self.takes_events = True
+        self._matcher.add("POST", "/", Route("POST", "/", deliver, 204, None, None, None))
+        return handler
+
+    def entry_point(self) -> Callable[[Request], Awaitable[Response]]:
+        """The function that functions-framework loads, in its ASGI mode."""
+
+        async def main(request: Request) -> Response:
+            return await self.answer(request)
+
+        return main
+
+    async def answer(self, request: Request) -> Response:
+        """Answer one request. Whatever happens, the answer is well formed and logged once."""
+        headers = dict(request.scope["headers"])
+        call = self._call(request.scope["path"], headers)
+        try:
+            response = await self._handle(request, headers, call)
+        except EngineError as error:
+            response = _refusal(error, call)
+        except Exception:  # noqa: BLE001 - the edge: the caller gets a problem, the log the trace
+            LOGGER.exception("unexpected error", extra={"facts": {"request_id": call.request_id}})
+            response = _refusal(unexpected(call.request_id), call)
+        response.headers.update({"x-request-id": call.request_id, **_HEADERS})
+        self._log(request, response, call)
+        return response
+
+    async def _handle(self, request: Request, headers: Mapping[bytes, bytes], call: Call) -> Response:
+        route, parameters = self._matcher.match(request.method, request.scope["path"])
+        call.facts["route"] = route.name
+        call.identity = self._admit(route, headers, call.instance)
+        arguments: dict[str, Any] = dict(parameters)
+        if route.query is not None:
+            arguments["query"] = read_query(route.query, request.scope["query_string"])
+        if route.body is not None:
+            body = await read_body(request.receive, BODY_LIMIT_BYTES)
+            arguments["body"] = read_json(route.body, body, headers)
+        if route.name == EVENTS_ROUTE:
+            body = await read_body(request.receive, EVENTS_LIMIT_BYTES)
+            arguments["events"] = read_events(body, headers)
+        result = await route.handler(call, **arguments)
+        return result if isinstance(result, Response) else _success(result, route.status)
+
+    def _admit(self, route: Route, headers: Mapping[bytes, bytes], instance: Instance) -> Any:
+        if self._gatekeeper is None or self._instance is not instance:
+            self._gatekeeper = Gatekeeper(instance.settings, instance.platform.secrets, ROLES)
+            self._instance = instance
+        return self._gatekeeper.admit(route.name, lambda name: _header(headers, name))
+
+    def _call(self, path: str, headers: Mapping[bytes, bytes]) -> Call:
+        instance = current_instance()
+        return Call(
+            self.name,
+            path,
+            instance,
+            request_id(headers, instance.platform.new_id),
+            traceparent(headers),
+        )
+
+    def _route(self, method: str, path: str, status: int) -> Callable[[Handler], Handler]:
+        if f"{method} {path}" not in ROLES:
+            raise LookupError(f"{method} {path} has no line in shared.access.roles.ROLES")
+
+        def register(handler: Handler) -> Handler:
+            hints = get_type_hints(handler)
+            answer = hints.get("return")
+            route = Route(
+                method,
+                path,
+                handler,
+                status,
+                hints.get("query"),
+                hints.get("body"),
+                answer if inspect.isclass(answer) and issubclass(answer, BaseModel) else None,
+            )
+            self.routes.append(route)
+            self._matcher.add(method, path, route)
+            return handler
+
+        return register
+
+    async def _health(self, call: Call) -> Health:
+        """Whether the process is alive."""
+        return health(call)
+
+    async def _ready(self, call: Call) -> Response:
+        """Whether the function can do its work, and what is missing."""
+        state = await ready(call, self._needs)
+        return _success(state, 200 if state.ready else 503)
+
+    def _log(self, request: Request, response: Response, call: Call) -> None:
+        LOGGER.info(
+            "request",
+            extra={
+                "facts": {
+                    "function": self.name,
+                    "method": request.method,
+                    "path": bare(call.path),
+                    "status": response.status_code,
+                    "latency_ms": round(call.elapsed_ms(), 3),
+                    "request_id": call.request_id,
+                    "logging.googleapis.com/trace": call.trace_id,
+                    "caller": call.identity.name,
+                    **call.facts,
+                }
+            },
+        )
+
+
+def _header(headers: Mapping[bytes, bytes], name: str) -> str | None:
+    value = headers.get(name.encode())
+    return None if value is None else value.decode("latin-1")
+
+
+def _success(result: BaseModel | None, status: int) -> Response:
+    if result is None:
+        return Response(status_code=204)
+    return Response(_json(result), status, media_type="application/json")
+
+
+def _refusal(error: EngineError, call: Call) -> Response:
+    call.facts["problem"] = error.slug
+    return Response(_json(problem_of(error, call)), error.status, problem_headers(error), MEDIA_TYPE)
+
+
+def _json(model: BaseModel) -> bytes:
+    return model.__pydantic_serializer__.to_json(model)

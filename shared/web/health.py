@@ -1,0 +1,51 @@
+"""`/health` says that the process is alive; `/ready` says whether it can do its work, and what is missing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from shared.errors import EngineError
+from shared.instance import Instance
+from shared.web.call import Call
+from shared.schema import Answer
+
+
+class Health(Answer):
+    status: Literal["ok"] = "ok"
+    function: str
+
+
+class Ready(Answer):
+    """`missing` says, per part, what is wrong and what to do."""
+
+    ready: bool
+    function: str
+    missing: dict[str, str] = {}
+
+
+def _documents(instance: Instance) -> None:
+    instance.platform.documents.get("health", "probe")
+
+
+def _model(instance: Instance) -> None:
+    instance.require_active_model()
+
+
+_CHECKS: dict[str, Callable[[Instance], None]] = {"documents": _documents, "model": _model}
+
+
+def health(call: Call) -> Health:
+    return Health(function=call.function)
+
+
+async def ready(call: Call, needs: Sequence[str]) -> Ready:
+    """Check each of `needs`: "documents" (they can be read), "model" (one is active)."""
+    missing = {}
+    for need in needs:
+        try:
+            await asyncio.to_thread(_CHECKS[need], call.instance)
+        except EngineError as error:
+            missing[need] = error.detail
+    return Ready(ready=not missing, function=call.function, missing=missing)

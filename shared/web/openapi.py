@@ -1,0 +1,129 @@
+"""The OpenAPI 3.1 description of all functions, from their routes and models.
+
+`python -m infra.openapi` writes it to the file that the docs function serves.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from shared.access.roles import ROLES, Role
+from shared.web.function import Function, Route
+from shared.web.problem import MEDIA_TYPE, Problem
+
+_REF = "#/components/schemas/{model}"
+_SHARED_PATHS = frozenset({"/health", "/ready"})
+_EVERYWHERE = "every function"
+
+
+def describe(functions: Sequence[Function], *, version: str) -> dict[str, Any]:
+    """The whole API as one document. Paths that every function has appear once."""
+    schemas = _schemas(functions)
+    paths: dict[str, dict[str, Any]] = {}
+    for function in functions:
+        for route in function.routes:
+            tag = _EVERYWHERE if route.path in _SHARED_PATHS else function.name
+            paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, tag, schemas)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "ML Engine",
+            "version": version,
+            "description": "Market signals and tabular predictions, audited. Every path also exists under /api/v1.",
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "servers": [{"url": "/"}, {"url": "/api/v1"}],
+        "security": [{"apiKey": []}, {"bearer": []}, {}],
+        "tags": [{"name": name} for name in (*(f.name for f in functions if len(f.routes) > 2), _EVERYWHERE)],
+        "paths": dict(sorted(paths.items())),
+        "components": {
+            "schemas": schemas["$defs"],
+            "securitySchemes": {
+                "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+                "bearer": {"type": "http", "scheme": "bearer"},
+            },
+        },
+    }
+
+
+def _schemas(functions: Iterable[Function]) -> dict[str, Any]:
+    routes = [route for function in functions for route in function.routes]
+    answers = {route.answer for route in routes if route.answer} | {Problem}
+    bodies = {route.body for route in routes if route.body}
+    named: list[tuple[type[BaseModel], Any]] = [(model, "serialization") for model in answers]
+    named += [(model, "validation") for model in bodies]
+    refs, definitions = models_json_schema(
+        sorted(named, key=lambda pair: (pair[0].__name__, pair[1])), ref_template=_REF
+    )
+    return {"refs": {model: ref for (model, _), ref in refs.items()}, **definitions}
+
+
+def _operation(route: Route, tag: str, schemas: dict[str, Any]) -> dict[str, Any]:
+    summary, _, rest = (route.handler.__doc__ or "").strip().partition("\n")
+    role = ROLES[route.name]
+    needs = "Open to all." if role is Role.PUBLIC else f"Needs role {role.label} or higher."
+    operation: dict[str, Any] = {
+        "operationId": _operation_id(route),
+        "tags": [tag],
+        "summary": summary,
+        "description": f"{rest.strip()}\n\n{needs}".strip(),
+        "parameters": _path_parameters(route.path) + _query_parameters(route),
+        "responses": _responses(route, schemas),
+    }
+    if route.body is not None:
+        schema = schemas["refs"][route.body]
+        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+    return operation
+
+
+def _operation_id(route: Route) -> str:
+    return route.method.lower() + re.sub(r"\W+", "_", route.path).rstrip("_")
+
+
+def _path_parameters(path: str) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in re.findall(r"\{(\w+)\}", path)
+    ]
+
+
+def _query_parameters(route: Route) -> list[dict[str, Any]]:
+    if route.query is None:
+        return []
+    schema = route.query.model_json_schema()
+    required = schema.get("required", [])
+    return [_query_parameter(name, field, name in required) for name, field in schema["properties"].items()]
+
+
+def _query_parameter(name: str, field: dict[str, Any], required: bool) -> dict[str, Any]:
+    kinds = [kind for kind in field.pop("anyOf", []) if kind != {"type": "null"}]
+    if len(kinds) == 1:
+        field = {**kinds[0], **field}
+    if field.get("default", ...) is None:
+        del field["default"]
+    field.pop("title", None)
+    parameter = {"name": name, "in": "query", "required": required, "schema": field}
+    if "description" in field:
+        parameter["description"] = field.pop("description")
+    return parameter
+
+
+def _responses(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
+    success: dict[str, Any] = {"description": "Success"}
+    if route.answer is not None:
+        success["content"] = {"application/json": {"schema": schemas["refs"][route.answer]}}
+    problem = {"schema": schemas["refs"][Problem]}
+    return {
+        str(route.status): success,
+        "default": {"description": "Why it failed", "content": {MEDIA_TYPE: problem}},
+    }
+
+
+def text(document: dict[str, Any]) -> str:
+    return json.dumps(document, indent=1, sort_keys=False) + "\n"

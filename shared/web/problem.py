@@ -1,0 +1,91 @@
+"""Errors as `application/problem+json` (RFC 9457)."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import ValidationError
+
+from shared.errors import EngineError, FieldError, InvalidInput, MalformedRequest
+from shared.schema import Answer
+from shared.web.call import Call
+
+MEDIA_TYPE = "application/problem+json"
+TYPE_PREFIX = "urn:mlengine:problem:"
+_SHOWN_CHARACTERS = 80
+
+
+class FieldProblem(Answer):
+    pointer: str
+    detail: str
+
+
+class Problem(Answer):
+    """Why a call failed. `error` repeats the detail, as inference clients expect a string there."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    error: str
+    request_id: str
+    retryable: bool
+    errors: list[FieldProblem] = []
+
+
+def problem_of(error: EngineError, call: Call) -> Problem:
+    """The problem document of `error`, for the caller of `call`."""
+    return Problem(
+        type=TYPE_PREFIX + error.slug,
+        title=error.title,
+        status=error.status,
+        detail=error.detail,
+        instance=call.path,
+        error=error.detail,
+        request_id=call.request_id,
+        retryable=error.retryable,
+        errors=[FieldProblem(pointer=e.pointer, detail=e.detail) for e in error.errors],
+    )
+
+
+def problem_headers(error: EngineError) -> dict[str, str]:
+    if error.retry_after_seconds is not None:
+        return {"retry-after": str(max(1, math.ceil(error.retry_after_seconds)))}
+    return {"www-authenticate": 'Bearer realm="mlengine"'} if error.status == 401 else {}
+
+
+def unexpected(request_id: str) -> EngineError:
+    """What a caller hears of an error that nobody foresaw."""
+    return EngineError(f"Something went wrong on our side. Quote request {request_id} when you report it.")
+
+
+def invalid(error: ValidationError, *, in_query: bool) -> EngineError:
+    """Pydantic's findings in our words, one per field."""
+    found = error.errors(include_url=False, include_context=False)
+    if found[0]["type"] == "json_invalid":
+        return MalformedRequest(f"The body must be JSON: {found[0]['msg']}.")
+    fields = [
+        FieldError(_pointer(item["loc"], in_query=in_query), f"{item['msg']}{_shown(item)}") for item in found
+    ]
+    return InvalidInput("; ".join(f"{field.pointer}: {field.detail}" for field in fields), errors=fields)
+
+
+def _pointer(location: Iterable[int | str], *, in_query: bool) -> str:
+    parts = [str(part) for part in location]
+    if in_query:
+        return "?" + ".".join(parts)
+    return "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in parts)
+
+
+def _shown(item: Any) -> str:
+    if item["type"] in {"missing", "extra_forbidden"}:
+        return ""
+    try:
+        text = json.dumps(item["input"])
+    except (TypeError, ValueError):
+        text = repr(item["input"])
+    return f", found {text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + '...'}"

@@ -1,0 +1,69 @@
+"""From method and path to route."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Generic, TypeVar
+
+from shared.errors import MethodNotAllowed, NotFound
+
+API_PREFIX = "/api/v1"
+
+T = TypeVar("T")
+
+
+def bare(path: str) -> str:
+    """The path without `/api/v1` and without a slash at its end."""
+    if path.startswith(API_PREFIX) and path[len(API_PREFIX) : len(API_PREFIX) + 1] in ("", "/"):
+        path = path[len(API_PREFIX) :]
+    return path.rstrip("/") or "/"
+
+
+class Routes(Generic[T]):
+    """Targets by method and path. Fixed paths win over templates; `{name}` matches one part."""
+
+    def __init__(self) -> None:
+        self._fixed: dict[str, dict[str, T]] = {}
+        self._templates: list[tuple[re.Pattern[str], dict[str, T]]] = []
+
+    def add(self, method: str, path: str, target: T) -> None:
+        self._methods(path)[method] = target
+
+    def match(self, method: str, path: str) -> tuple[T, dict[str, str]]:
+        """The target and the values of the path's parameters.
+
+        Raises:
+            NotFound: no route has this path.
+            MethodNotAllowed: some have, with other methods.
+        """
+        methods, parameters = self._find(bare(path))
+        target = methods.get("GET" if method == "HEAD" else method)
+        if target is None:
+            raise MethodNotAllowed(f"{path} knows {_listed(methods)}, not {method}.")
+        return target, parameters
+
+    def _methods(self, path: str) -> dict[str, T]:
+        if "{" not in path:
+            return self._fixed.setdefault(path, {})
+        pattern = re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path))
+        for known, methods in self._templates:
+            if known.pattern == pattern.pattern:
+                return methods
+        methods = {}
+        self._templates.append((pattern, methods))
+        return methods
+
+    def _find(self, path: str) -> tuple[dict[str, T], dict[str, str]]:
+        methods = self._fixed.get(path)
+        if methods is not None:
+            return methods, {}
+        for pattern, methods in self._templates:
+            found = pattern.fullmatch(path)
+            if found:
+                return methods, found.groupdict()
+        raise NotFound(f"There is nothing at {path}. GET /docs lists all routes.")
+
+
+def _listed(methods: Iterable[str]) -> str:
+    return ", ".join(sorted(methods))
