@@ -61,4 +61,3 @@ def read_catalogue(file: Path = CATALOGUE_FILE) -> Catalogue:
 def source_of(name: str) -> Path:
     """The entry point that deploys as function `name`."""
     return ROOT / "functions" / name / "main.py"
-

@@ -134,7 +134,7 @@ _current: Instance | None = None
 
 def current_instance() -> Instance:
     """This process's instance, made from the environment on first use."""
-    global _current  # noqa: PLW0603 - one per process, made once
+    global _current
     if _current is None:
         with _lock:
             if _current is None:
@@ -145,5 +145,5 @@ def current_instance() -> Instance:
 
 def use_instance(instance: Instance | None) -> None:
     """Let this process use `instance`: for a host that serves several functions. None forgets it."""
-    global _current  # noqa: PLW0603 - one per process
+    global _current
     _current = instance

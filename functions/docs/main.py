@@ -9,25 +9,25 @@ function = Function("docs")
 
 
 @function.get("/")
-async def root(call: Call) -> Response:
+async def root(_: Call) -> Response:
     """Leads to the documentation."""
     return RedirectResponse("/docs")
 
 
 @function.get("/docs")
-async def docs(call: Call) -> Response:
+async def docs(_: Call) -> Response:
     """The API's documentation, with forms to try it."""
     return page()
 
 
 @function.get("/docs/assets/{file}")
-async def docs_asset(call: Call, file: str) -> Response:
+async def docs_asset(_: Call, file: str) -> Response:
     """A script or style sheet of the documentation."""
     return FileResponse(asset(file))
 
 
 @function.get("/openapi.json")
-async def openapi(call: Call) -> Response:
+async def openapi(_: Call) -> Response:
     """The OpenAPI 3.1 description of the whole API."""
     return specification()
 

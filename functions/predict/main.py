@@ -21,7 +21,9 @@ class PredictQuery(Query):
 async def predict(call: Call, query: PredictQuery) -> SymbolPrediction:
     """Predict the direction of one symbol. The prediction is in the audit before the answer leaves."""
     prediction = await call.instance.market_predictor.predict(query.symbol, call.caller, query.model)
-    call.facts.update(symbol=query.symbol, model_id=prediction.model_id, prediction_id=prediction.prediction_id)
+    call.facts.update(
+        symbol=query.symbol, model_id=prediction.model_id, prediction_id=prediction.prediction_id
+    )
     return prediction
 
 

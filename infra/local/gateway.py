@@ -6,6 +6,7 @@ loads it, in one process.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any, TypeAlias
@@ -13,6 +14,7 @@ from typing import Any, TypeAlias
 import functions_framework.aio
 
 from infra.catalogue import Catalogue, source_of
+from infra.local.dispatcher import Push
 from shared.errors import NotFound
 from shared.web.routing import Routes, bare
 
@@ -61,11 +63,16 @@ class Gateway:
         await send({"type": "http.response.start", "status": 200 if ready else 503, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    async def deliver(
-        self, function: str, body: bytes, headers: Sequence[tuple[bytes, bytes]]
-    ) -> tuple[int, bytes]:
-        """Push events to a function; gives the status and the body of its answer."""
-        return await _ask(self.functions[function], "POST", "/", body, headers)
+    def pusher(self, loop: asyncio.AbstractEventLoop) -> Push:
+        """Pushes events to functions on `loop`, from other threads."""
+
+        def push(
+            function: str, body: bytes, headers: Sequence[tuple[bytes, bytes]]
+        ) -> tuple[int, bytes]:
+            asked = _ask(self.functions[function], "POST", "/", body, headers)
+            return asyncio.run_coroutine_threadsafe(asked, loop).result()
+
+        return push
 
 
 def _load(name: str) -> App:

@@ -8,6 +8,7 @@ import fcntl
 import os
 import secrets
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -41,7 +42,10 @@ def main() -> int:
     try:
         with ExitStack() as stack:
             twin = Twin(load_settings(), stack, console)
-            with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            with (
+                contextlib.suppress(KeyboardInterrupt),
+                asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+            ):
                 runner.run(twin.serve())
     except EngineError as error:
         console.print(f"[red]{error.title}:[/red] {error.detail}")
@@ -87,9 +91,11 @@ class Twin:
         events = self.instance.platform.events
         if not isinstance(events, SqliteEvents):
             raise ConfigurationError("the twin delivers events from its own bus only")
-        subscriptions = [name for names in catalogue.subscriptions.values() for name in names]
         dispatcher = Dispatcher(
-            events, subscriptions, gateway.deliver, self.api_key, self.instance.platform.now
+            events,
+            gateway.pusher(asyncio.get_running_loop()),
+            self.api_key,
+            self.instance.platform.now,
         )
         server = uvicorn.Server(
             uvicorn.Config(
@@ -101,14 +107,14 @@ class Twin:
                 timeout_graceful_shutdown=GRACE_SECONDS,
             )
         )
-        delivering = asyncio.create_task(dispatcher.run())
-        starting = asyncio.create_task(asyncio.to_thread(self._welcome))
+        subscriptions = [name for names in catalogue.subscriptions.values() for name in names]
+        welcome = threading.Thread(target=self._welcome, name="welcome", daemon=True)
+        dispatcher.start(subscriptions)
+        welcome.start()
         try:
             await server.serve(sockets=[self._socket])
         finally:
-            delivering.cancel()
-            await asyncio.gather(delivering, return_exceptions=True)
-            starting.cancel()
+            await asyncio.to_thread(dispatcher.stop)
 
     def _welcome(self) -> None:
         ensure_first_model(self.instance, self.url, self.api_key, self._console)

@@ -21,7 +21,7 @@ class Audit:
     def store(self, events: Sequence[Event]) -> None:
         """Keep the predictions that `events` of topic `predictions.made` tell of; idempotent."""
         facts = {event.id: event.data for event in events}
-        writes = [Put(COLLECTION, id, data) for id, data in facts.items()]
+        writes = [Put(COLLECTION, key, data) for key, data in facts.items()]
         for first in range(0, len(writes), MAX_BATCH_WRITES):
             self._documents.commit(writes[first : first + MAX_BATCH_WRITES])
 
@@ -40,13 +40,10 @@ class Audit:
                 await asyncio.sleep(pause_seconds)
         raise NotFound(f"There is no prediction '{prediction_id}'. GET /predictions/recent lists the newest.")
 
-    def recent(
-        self, *, symbol: str | None, model_id: str | None, limit: int, cursor: str | None
-    ) -> Page:
+    def recent(self, *, symbol: str | None, model_id: str | None, limit: int, cursor: str | None) -> Page:
         """The newest predictions first."""
         equal = {"symbol": symbol, "model_id": model_id}
         where = [Filter(field, "==", value) for field, value in equal.items() if value is not None]
         return self._documents.query(
             COLLECTION, where=where, order_by=[Order("made_at", descending=True)], limit=limit, cursor=cursor
         )
-

@@ -65,7 +65,9 @@ class MarketPredictor:
         started = time.perf_counter()
         loaded = await self._models.get(model)
         if loaded.manifest.kind != "market":
-            raise InvalidInput(f"{loaded.version_id} doesn't take symbols: it is a {loaded.manifest.kind} model.")
+            raise InvalidInput(
+                f"{loaded.version_id} doesn't take symbols: it is a {loaded.manifest.kind} model."
+            )
         needed = loaded.features.memory + 1
         served = self._candles.cached(symbol, needed) or await self._candles.latest(symbol, needed)
         row = self._row(symbol, served.candles, loaded.features)

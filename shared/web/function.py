@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import types
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_type_hints
@@ -21,7 +20,7 @@ from shared.platform.ports import Event
 from shared.web.call import Call, request_id, traceparent
 from shared.web.decoding import read_body, read_json, read_query
 from shared.web.events import read_events
-from shared.web.health import Health, Ready, health, ready
+from shared.web.health import Health, health, ready
 from shared.web.problem import MEDIA_TYPE, problem_headers, problem_of, unexpected
 from shared.web.routing import Routes, bare
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 from shared.errors import EngineError
 from shared.instance import Instance
-from shared.web.call import Call
 from shared.schema import Answer
+from shared.web.call import Call
 
 
 class Health(Answer):
@@ -22,7 +22,7 @@ class Ready(Answer):
 
     ready: bool
     function: str
-    missing: dict[str, str] = {}
+    missing: Mapping[str, str]
 
 
 def _documents(instance: Instance) -> None:

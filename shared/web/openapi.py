@@ -35,7 +35,7 @@ def describe(functions: Sequence[Function], *, version: str) -> dict[str, Any]:
         "info": {
             "title": "ML Engine",
             "version": version,
-            "description": "Market signals and tabular predictions, audited. Every path also exists under /api/v1.",
+            "description": "Market signals, audited. Every path also exists under /api/v1.",
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": "/"}, {"url": "/api/v1"}],

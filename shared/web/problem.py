@@ -34,7 +34,7 @@ class Problem(Answer):
     error: str
     request_id: str
     retryable: bool
-    errors: list[FieldProblem] = []
+    errors: tuple[FieldProblem, ...] = ()
 
 
 def problem_of(error: EngineError, call: Call) -> Problem:
@@ -48,7 +48,7 @@ def problem_of(error: EngineError, call: Call) -> Problem:
         error=error.detail,
         request_id=call.request_id,
         retryable=error.retryable,
-        errors=[FieldProblem(pointer=e.pointer, detail=e.detail) for e in error.errors],
+        errors=tuple(FieldProblem(pointer=e.pointer, detail=e.detail) for e in error.errors),
     )
 
 

@@ -1,0 +1,44 @@
+"""Every test gets a state folder of its own and an environment without the developer's settings."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from shared.config import Settings, load_settings, settings
+from shared.instance import Instance, use_instance
+from shared.platform.connect import connect
+
+ADMIN_KEY = "an-admin-key-for-tests"
+
+
+@pytest.fixture(autouse=True)
+def clean_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """Environment, settings, instance and logging are those of a fresh process."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv("MLENGINE_HOME", str(tmp_path / "home"))
+    handlers = list(logging.getLogger("mlengine").handlers)
+    settings.cache_clear()
+    use_instance(None)
+    yield
+    settings.cache_clear()
+    use_instance(None)
+    logging.getLogger("mlengine").handlers[:] = handlers
+
+
+@pytest.fixture
+def instance(tmp_path: Path) -> Instance:
+    """This process's instance: local adapters on an empty state folder, no upstream reachable."""
+    chosen = load_settings(
+        mlengine_home=tmp_path / "home",
+        admin_api_key=ADMIN_KEY,
+        market_data_url="http://127.0.0.1:9",
+        upstream_attempts=1,
+    )
+    made = Instance(chosen, connect(chosen))
+    use_instance(made)
+    return made
