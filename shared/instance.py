@@ -17,13 +17,14 @@ from shared.platform.connect import connect
 from shared.platform.ports import Event, Platform
 
 if TYPE_CHECKING:
+    from shared.market.desk import MarketDesk
     from shared.market.source import CandleSource
     from shared.market.store import CandleStore
     from shared.market.upstream import Upstream
     from shared.monitoring import Audit
     from shared.registry import Registry
     from shared.serving import MarketPredictor, Models
-    from shared.training.runs import Runs
+    from shared.training.desk import TrainingDesk
 
 ALERTS_TOPIC = "alerts.raised"
 
@@ -68,6 +69,22 @@ class Instance:
         )
 
     @cached_property
+    def market_desk(self) -> MarketDesk:
+        from shared.market.desk import MarketDesk
+
+        return MarketDesk(
+            self.upstream,
+            self.candle_store,
+            self.candles,
+            self.platform.events,
+            self.settings.timeframe,
+            self.settings.market_calendar,
+            self.settings.upstream_concurrency,
+            self.platform.now,
+            self.platform.new_id,
+        )
+
+    @cached_property
     def registry(self) -> Registry:
         from shared.registry import Registry
 
@@ -106,10 +123,12 @@ class Instance:
         return Audit(self.platform.documents)
 
     @cached_property
-    def runs(self) -> Runs:
+    def training_desk(self) -> TrainingDesk:
+        from shared.training.desk import TrainingDesk
         from shared.training.runs import Runs
 
-        return Runs(self.platform.documents, self.platform.now)
+        p = self.platform
+        return TrainingDesk(Runs(p.documents, p.now), p.events, p.jobs, p.now, p.new_id)
 
     def require_active_model(self) -> None:
         """

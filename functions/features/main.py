@@ -42,7 +42,9 @@ class FeaturesAnswer(Answer):
 async def features(call: Call, query: FeaturesQuery) -> FeaturesAnswer:
     """The last `lookback` feature rows of one symbol, bit for bit those a model is trained on."""
     chosen = feature_set(query.feature_set)
-    served = await call.instance.candles.latest(query.symbol, chosen.memory + query.lookback)
+    served = await call.instance.candles.latest(
+        query.symbol, chosen.memory + query.lookback, headers=call.outgoing_headers
+    )
     candles, values = served.candles, chosen.rows(served.candles, query.lookback)
     stamps = candles.timestamp[-query.lookback :].tolist()
     return FeaturesAnswer(

@@ -49,7 +49,9 @@ class Dispatcher:
                 try:
                     delivered = self.deliver_once(subscription)
                 except EngineError as error:
-                    LOGGER.error("delivery failed", extra={"facts": {"to": subscription, "why": error.detail}})
+                    LOGGER.error(
+                        "delivery failed", extra={"facts": {"to": subscription, "why": error.detail}}
+                    )
                     delivered = 0
                 if not delivered:
                     watch.wait(WAIT_SECONDS)

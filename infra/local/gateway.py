@@ -66,9 +66,7 @@ class Gateway:
     def pusher(self, loop: asyncio.AbstractEventLoop) -> Push:
         """Pushes events to functions on `loop`, from other threads."""
 
-        def push(
-            function: str, body: bytes, headers: Sequence[tuple[bytes, bytes]]
-        ) -> tuple[int, bytes]:
+        def push(function: str, body: bytes, headers: Sequence[tuple[bytes, bytes]]) -> tuple[int, bytes]:
             asked = _ask(self.functions[function], "POST", "/", body, headers)
             return asyncio.run_coroutine_threadsafe(asked, loop).result()
 

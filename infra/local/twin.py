@@ -19,7 +19,7 @@ from rich.console import Console
 
 from infra.catalogue import read_catalogue
 from infra.local.dispatcher import Dispatcher
-from infra.local.first_model import ensure_first_model
+from infra.local.first_model import FirstModel
 from infra.local.gateway import Gateway
 from infra.local.sample import sample_upstream
 from shared.access.identity import ADMIN_KEY_SECRET
@@ -117,7 +117,7 @@ class Twin:
             await asyncio.to_thread(dispatcher.stop)
 
     def _welcome(self) -> None:
-        ensure_first_model(self.instance, self.url, self.api_key, self._console)
+        FirstModel(self.instance, self.url, self.api_key, self._console).welcome()
 
 
 @contextmanager

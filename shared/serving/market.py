@@ -69,7 +69,9 @@ class MarketPredictor:
                 f"{loaded.version_id} doesn't take symbols: it is a {loaded.manifest.kind} model."
             )
         needed = loaded.features.memory + 1
-        served = self._candles.cached(symbol, needed) or await self._candles.latest(symbol, needed)
+        served = self._candles.cached(symbol, needed) or await self._candles.latest(
+            symbol, needed, headers={"traceparent": caller.traceparent}
+        )
         row = self._row(symbol, served.candles, loaded.features)
         prediction = self._score(symbol, loaded, served, row, caller, started)
         await self._publisher.publish(self._event(prediction, loaded, row, caller))
@@ -106,7 +108,7 @@ class MarketPredictor:
             symbol=symbol,
             signal=signal_of(up, manifest.threshold, self._no_trade_band),
             probability=up,
-            horizon=manifest.horizon,
+            horizon=manifest.horizon or 1,
             timeframe=served.candles.timeframe,
             as_of=rfc3339(int(served.candles.timestamp[-1])),
             stale=served.stale,

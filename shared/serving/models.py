@@ -145,8 +145,8 @@ class Models:
         features = feature_set(manifest.feature_set)
         if features.hash != manifest.feature_set_hash:
             raise PackageRefused(
-                f"{version_id} was trained on {manifest.feature_set} {manifest.feature_set_hash[:12]}, this build "
-                f"computes {features.hash[:12]}: train a new version."
+                f"{version_id} was trained on {manifest.feature_set} {manifest.feature_set_hash[:12]}, "
+                f"this build computes {features.hash[:12]}: train a new version."
             )
         return LoadedModel(
             version_id, package.hash, manifest, package.verified_scorer(), features, manifest.gates_passed

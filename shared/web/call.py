@@ -35,6 +35,11 @@ class Call:
         return self.traceparent[3:35]
 
     @property
+    def outgoing_headers(self) -> dict[str, str]:
+        """What passes the trace on to whom we call."""
+        return {"traceparent": self.traceparent}
+
+    @property
     def caller(self) -> Caller:
         return Caller(self.identity.name, self.function, self.request_id, self.traceparent)
 

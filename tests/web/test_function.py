@@ -2,14 +2,13 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
 import pytest
 from pydantic import Field
 from starlette.applications import Starlette
 from starlette.routing import Route
-from starlette.testclient import TestClient
 
 from shared.errors import UpstreamUnavailable
 from shared.instance import Instance
@@ -18,6 +17,7 @@ from shared.platform.ports import Event
 from shared.schema import Answer, Body, Query
 from shared.web import Call, Function
 from shared.web.function import BODY_LIMIT_BYTES
+from tests.asgi import AsgiClient
 from tests.conftest import ADMIN_KEY
 
 METHODS = ["GET", "POST", "PUT", "DELETE", "HEAD", "PATCH"]
@@ -49,7 +49,7 @@ def heard() -> Heard:
 
 
 @pytest.fixture
-def client(instance: Instance, heard: Heard) -> TestClient:
+def client(instance: Instance, heard: Heard) -> Iterator[AsgiClient]:
     function = Function("echo", needs=["documents", "model"])
 
     @function.get("/features")
@@ -77,7 +77,8 @@ def client(instance: Instance, heard: Heard) -> TestClient:
         heard.events.extend(events)
 
     app = Starlette(routes=[Route("/{path:path}", function.entry_point(), methods=METHODS)])
-    return TestClient(app)
+    with AsgiClient(app) as client:
+        yield client
 
 
 def problem(response: Any, status: int) -> dict[str, Any]:
@@ -90,63 +91,63 @@ def problem(response: Any, status: int) -> dict[str, Any]:
     return document
 
 
-def test_query_body_and_path_reach_the_handler(client: TestClient) -> None:
+def test_query_body_and_path_reach_the_handler(client: AsgiClient) -> None:
     assert client.get("/features?symbol=A&lookback=3").json() == {"text": "A", "times": 3}
     assert client.post("/predict/batch", json={"text": "B"}).json() == {"text": "B", "times": 1}
     assert client.get("/api/v1/predictions/p1").json() == {"text": "p1", "times": 1}
 
 
-def test_a_wrong_query_names_each_parameter_and_what_was_found(client: TestClient) -> None:
+def test_a_wrong_query_names_each_parameter_and_what_was_found(client: AsgiClient) -> None:
     document = problem(client.get("/features?lookback=soon&colour=red"), 422)
     details = {e["pointer"]: e["detail"] for e in document["errors"]}
     assert set(details) == {"?symbol", "?lookback", "?colour"}
     assert '"soon"' in details["?lookback"]
 
 
-def test_a_parameter_given_twice_is_refused(client: TestClient) -> None:
+def test_a_parameter_given_twice_is_refused(client: AsgiClient) -> None:
     document = problem(client.get("/features?symbol=A&symbol=B"), 422)
     assert document["errors"] == [{"pointer": "?symbol", "detail": "given more than once"}]
 
 
-def test_a_wrong_body_is_pointed_at(client: TestClient) -> None:
+def test_a_wrong_body_is_pointed_at(client: AsgiClient) -> None:
     document = problem(client.post("/predict/batch", json={"text": "x", "times": "3"}), 422)
     assert [e["pointer"] for e in document["errors"]] == ["/times"]
 
 
 @pytest.mark.parametrize("body", [b"{", b"\xff\xfe", b"[" * 100_000])
-def test_a_body_that_is_not_json_is_refused(client: TestClient, body: bytes) -> None:
+def test_a_body_that_is_not_json_is_refused(client: AsgiClient, body: bytes) -> None:
     response = client.post("/predict/batch", content=body, headers={"content-type": "application/json"})
     problem(response, 400)
 
 
-def test_another_content_type_is_refused(client: TestClient) -> None:
+def test_another_content_type_is_refused(client: AsgiClient) -> None:
     response = client.post("/predict/batch", content="text=x", headers={"content-type": "text/plain"})
     assert "text/plain" in problem(response, 415)["detail"]
 
 
-def test_a_body_above_the_limit_is_refused(client: TestClient) -> None:
+def test_a_body_above_the_limit_is_refused(client: AsgiClient) -> None:
     response = client.post(
         "/predict/batch", content=b" " * (BODY_LIMIT_BYTES + 1), headers={"content-type": "application/json"}
     )
     assert str(BODY_LIMIT_BYTES) in problem(response, 413)["detail"]
 
 
-def test_authorisation_comes_before_parsing(client: TestClient) -> None:
+def test_authorisation_comes_before_parsing(client: AsgiClient) -> None:
     response = client.post("/admin/reload", content=b"{", headers={"content-type": "application/json"})
     problem(response, 401)
     assert response.headers["www-authenticate"].startswith("Bearer")
 
 
-def test_the_admin_key_admits(client: TestClient) -> None:
+def test_the_admin_key_admits(client: AsgiClient) -> None:
     assert client.post("/admin/reload", headers={"x-api-key": ADMIN_KEY}).json()["text"] == "admin"
 
 
-def test_unknown_paths_and_methods(client: TestClient) -> None:
+def test_unknown_paths_and_methods(client: AsgiClient) -> None:
     problem(client.get("/nowhere"), 404)
-    assert "GET" in problem(client.put("/features"), 405)["detail"]
+    assert "GET" in problem(client.request("PUT", "/features"), 405)["detail"]
 
 
-def test_an_unforeseen_error_tells_nothing_but_is_logged(client: TestClient) -> None:
+def test_an_unforeseen_error_tells_nothing_but_is_logged(client: AsgiClient) -> None:
     lines = io.StringIO()
     configure_logs("INFO", lines)
     response = client.get("/predictions/boom")
@@ -157,13 +158,13 @@ def test_an_unforeseen_error_tells_nothing_but_is_logged(client: TestClient) -> 
     assert logged[0]["request_id"] == logged[1]["request_id"]
 
 
-def test_a_dependencys_error_says_when_to_retry(client: TestClient) -> None:
+def test_a_dependencys_error_says_when_to_retry(client: AsgiClient) -> None:
     response = client.get("/predictions/down")
     assert problem(response, 503)["retryable"] is True
     assert response.headers["retry-after"] == "7"
 
 
-def test_every_request_is_logged_once_without_its_payload(client: TestClient) -> None:
+def test_every_request_is_logged_once_without_its_payload(client: AsgiClient) -> None:
     lines = io.StringIO()
     configure_logs("INFO", lines)
     client.post(
@@ -177,7 +178,7 @@ def test_every_request_is_logged_once_without_its_payload(client: TestClient) ->
     assert (facts["status"], facts["request_id"], facts["caller"]) == (200, "r1", "admin")
 
 
-def test_health_and_ready_are_everywhere(client: TestClient) -> None:
+def test_health_and_ready_are_everywhere(client: AsgiClient) -> None:
     assert client.get("/health").json() == {"status": "ok", "function": "echo"}
     response = client.get("/ready")
     assert response.status_code == 503
@@ -197,7 +198,7 @@ def event(id: str) -> dict[str, Any]:
     }
 
 
-def test_events_arrive_alone_or_in_batches(client: TestClient, heard: Heard) -> None:
+def test_events_arrive_alone_or_in_batches(client: AsgiClient, heard: Heard) -> None:
     key = {"x-api-key": ADMIN_KEY}
     one = {"content-type": "application/cloudevents+json", **key}
     batch = {"content-type": "application/cloudevents-batch+json", **key}
@@ -207,7 +208,7 @@ def test_events_arrive_alone_or_in_batches(client: TestClient, heard: Heard) -> 
     assert heard.events[0].attributes == {"traceparent": "00-1-2-01"}
 
 
-def test_events_need_a_key_and_must_be_events(client: TestClient, heard: Heard) -> None:
+def test_events_need_a_key_and_must_be_events(client: AsgiClient, heard: Heard) -> None:
     headers = {"content-type": "application/cloudevents+json"}
     problem(client.post("/", content=json.dumps(event("1")), headers=headers), 401)
     headers["x-api-key"] = ADMIN_KEY

@@ -1,0 +1,86 @@
+"""/admin/train: starts, watches and cancels training runs; topic training.requested starts the job."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from shared.platform.ports import Event
+from shared.schema import Answer, Query
+from shared.training.options import TrainingRequest
+from shared.training.runs import Run
+from shared.web import Call, Function
+
+function = Function("training", needs=["documents"])
+
+
+class RunsQuery(Query):
+    limit: Annotated[int, Field(ge=1, le=200)] = 20
+    cursor: Annotated[str | None, Field(max_length=1000)] = None
+
+
+class RunAnswer(Answer):
+    """A run: what was asked, how far it is, how it ended. `timings` are seconds per stage."""
+
+    run_id: str
+    status: str
+    request: Mapping[str, Any]
+    created_at: str
+    started_at: str | None
+    heartbeat_at: str | None
+    finished_at: str | None
+    attempts: int
+    progress: Mapping[str, Any]
+    timings: Mapping[str, float]
+    cancel_requested: bool
+    error: str | None
+    result: Mapping[str, Any] | None
+
+
+class RunList(Answer):
+    """Newest first."""
+
+    runs: list[RunAnswer]
+    cursor: str | None
+
+
+def answer(run: Run) -> RunAnswer:
+    return RunAnswer(**run.json())
+
+
+@function.post("/admin/train", status=202)
+async def train(call: Call, body: TrainingRequest) -> RunAnswer:
+    """Ask for a training run. The answer comes at once; the work goes on in a process of its own."""
+    run = await asyncio.to_thread(call.instance.training_desk.request, body.checked())
+    call.facts["run_id"] = run.run_id
+    return answer(run)
+
+
+@function.get("/admin/train/status")
+async def runs(call: Call, query: RunsQuery) -> RunList:
+    """All runs."""
+    page = await asyncio.to_thread(call.instance.training_desk.list, limit=query.limit, cursor=query.cursor)
+    return RunList(runs=[answer(run) for run in page.runs], cursor=page.cursor)
+
+
+@function.get("/admin/train/status/{run_id}")
+async def run(call: Call, run_id: str) -> RunAnswer:
+    """One run, with its progress."""
+    return answer(await asyncio.to_thread(call.instance.training_desk.status, run_id))
+
+
+@function.post("/admin/train/{run_id}/cancel")
+async def cancel(call: Call, run_id: str) -> RunAnswer:
+    """Ask a run to stop. What is served doesn't change."""
+    return answer(await asyncio.to_thread(call.instance.training_desk.cancel, run_id))
+
+
+@function.events
+async def start(events: Sequence[Event], call: Call) -> None:
+    """Start the job of each requested run, once however often the event comes."""
+    for event in events:
+        await asyncio.to_thread(call.instance.training_desk.start, event.data)
+
+
+main = function.entry_point()

@@ -1,0 +1,105 @@
+"""What the fetch function does: ingest and announce it, and show candles and prices."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from shared.errors import UpstreamInvalid, UpstreamUnavailable
+from shared.market.calendar import CalendarName
+from shared.market.candles import Candles
+from shared.market.ingest import IngestReport, ingest
+from shared.market.source import CandleSource
+from shared.market.store import CandleStore
+from shared.market.upstream import Upstream
+from shared.platform.ports import Event, Events, NewId, Now
+
+UPDATED_TOPIC: Final = "candles.updated"
+SOURCE: Final = "//mlengine/fetch"
+
+
+@dataclass(frozen=True, slots=True)
+class ShownPrice:
+    """The last price known. `stale`: the upstream is away, this is the last stored close."""
+
+    symbol: str
+    price: float
+    timestamp: int
+    stale: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MarketDesk:
+    """The market data of one process."""
+
+    upstream: Upstream
+    store: CandleStore
+    source: CandleSource
+    events: Events
+    timeframe: str
+    calendar: CalendarName
+    concurrency: int
+    now: Now
+    new_id: NewId
+
+    async def ingest(
+        self,
+        symbols: Sequence[str],
+        *,
+        start: int | None = None,
+        end: int | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> IngestReport:
+        """Bring the store up to the upstream, for `symbols` or, if empty, for all it lists.
+
+        What was added is announced on `candles.updated`, after it is stored.
+        """
+        report = await ingest(
+            self.upstream,
+            self.store,
+            symbols or await self.upstream.symbols(headers=headers),
+            timeframe=self.timeframe,
+            calendar=self.calendar,
+            start=start,
+            end=end,
+            now=self.now,
+            concurrency=self.concurrency,
+            headers=headers,
+        )
+        if report.added:
+            await asyncio.to_thread(self._announce, report)
+        return report
+
+    async def candles(self, symbol: str, *, start: int | None, end: int | None) -> tuple[Candles, bool]:
+        """The stored candles between `start` and `end`, both included; without them the newest closed ones,
+        asked from the upstream. Also whether they are stale.
+
+        Raises:
+            NotFound: none are stored; and the errors of `CandleSource.latest`.
+        """
+        if start is None and end is None:
+            served = await self.source.latest(symbol, 1)
+            return served.candles, served.stale
+        stored = (await asyncio.to_thread(self.store.read, symbol, self.timeframe)).candles
+        after = stored.timestamp >= (stored.timestamp[0] if start is None else start)
+        before = stored.timestamp <= (stored.timestamp[-1] if end is None else end)
+        return stored[after & before], False
+
+    async def price(self, symbol: str, *, headers: Mapping[str, str] | None = None) -> ShownPrice:
+        """The last trade, or the last stored close while the upstream is away."""
+        try:
+            price = await self.upstream.latest_price(symbol, headers=headers)
+        except (UpstreamUnavailable, UpstreamInvalid):
+            tail = await asyncio.to_thread(self.store.tail, symbol, self.timeframe)
+            if tail is None:
+                raise
+            last = tail.candles
+            return ShownPrice(symbol, float(last.close[-1]), int(last.closed_at[-1]), stale=True)
+        return ShownPrice(symbol, price.price, price.timestamp, stale=False)
+
+    def _announce(self, report: IngestReport) -> None:
+        added = {d.symbol: d.ingested.added for d in report.symbols if d.ingested and d.ingested.added}
+        facts = {"timeframe": self.timeframe, "added": added}
+        self.events.publish(UPDATED_TOPIC, [Event(self.new_id(), SOURCE, UPDATED_TOPIC, self.now(), facts)])

@@ -1,0 +1,105 @@
+"""The servers that are compared: the deployed `predict` function, and what one would write without it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from infra.catalogue import ROOT, source_of
+from tests.benchmarks.environments import Environment, environment
+from tests.benchmarks.servers import Launch
+
+PEERS = Path(__file__).with_name("peers")
+OURS = "mlengine predict"
+FASTAPI = "FastAPI + joblib + scikit-learn"
+FASTAPI_LIGHTGBM = "FastAPI + joblib + LightGBM"
+MLFLOW = "mlflow models serve"
+ADMIN_KEY = "benchmark-benchmark"
+
+_UVICORN = ("--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning")
+_PATH = os.environ.get("PATH", os.defpath)
+
+
+def ours(cache: Path, work: Path, home: Path, upstream_url: str) -> Launch:
+    """The function as it deploys: its locked packages alone, its bundle compiled, a key needed."""
+    made = environment(cache, source_of("predict").with_name("requirements.txt"))
+    return Launch(
+        OURS,
+        _uvicorn(made, "functions_framework.aio:create_asgi_app", "--factory"),
+        _bundle(work, made),
+        {
+            "PATH": _PATH,
+            "FUNCTION_TARGET": "main",
+            "FUNCTION_SOURCE": "main.py",
+            "ENV": "production",
+            "ADMIN_API_KEY": ADMIN_KEY,
+            "MLENGINE_HOME": str(home),
+            "MARKET_DATA_URL": upstream_url,
+        },
+        _request("GET", "/predict?symbol=AAPL", {"X-API-Key": ADMIN_KEY}),
+    )
+
+
+def fastapi(cache: Path, work: Path, rows: Path, *, name: str, estimator: str) -> Launch:
+    """A row of features in, a probability out. `rows` is what the models are fitted on."""
+    made = environment(cache, PEERS / "fastapi.txt")
+    model = work / f"{estimator}.joblib"
+    made.run(str(PEERS / "fit.py"), str(rows), estimator, "joblib", str(model))
+    return Launch(
+        name,
+        _uvicorn(made, "fastapi_app:app"),
+        PEERS,
+        {"PATH": _PATH, "MODEL": str(model), "OMP_NUM_THREADS": "1"},
+        _post("/predict", {"features": _last(rows)}),
+    )
+
+
+def mlflow(cache: Path, work: Path, rows: Path) -> Launch:
+    """MLflow's own server with a scikit-learn model, by its command line."""
+    made = environment(cache, PEERS / "mlflow.txt")
+    model = work / "mlflow_model"
+    made.run(str(PEERS / "fit.py"), str(rows), "hist_gradient_boosting", "mlflow", str(model))
+    serve = ("--env-manager", "local", "--host", "127.0.0.1", "--port", "{port}", "--workers", "1")
+    return Launch(
+        MLFLOW,
+        (str(made.bin / "mlflow"), "models", "serve", "--model-uri", str(model), *serve),
+        work,
+        {"PATH": f"{made.bin}:{_PATH}", "OMP_NUM_THREADS": "1", "UVICORN_ACCESS_LOG": "false"},
+        _post("/invocations", {"inputs": [_last(rows)]}),
+    )
+
+
+def _uvicorn(made: Environment, *application: str) -> tuple[str, ...]:
+    return (str(made.python), "-m", "uvicorn", *application, "--port", "{port}", *_UVICORN)
+
+
+def _bundle(work: Path, made: Environment) -> Path:
+    """What deploys: the function's `main.py` with `shared` beside it, compiled."""
+    folder = work / "predict"
+    folder.mkdir()
+    shutil.copy(source_of("predict"), folder)
+    shutil.copytree(ROOT / "shared", folder / "shared", ignore=shutil.ignore_patterns("__pycache__"))
+    made.run("-m", "compileall", "-q", str(folder))
+    return folder
+
+
+def _last(rows: Path) -> list[float]:
+    with np.load(rows) as file:
+        last: list[float] = file["x"][-1].tolist()
+    return last
+
+
+def _post(path: str, body: object) -> bytes:
+    content = json.dumps(body).encode()
+    headers = {"Content-Type": "application/json", "Content-Length": str(len(content))}
+    return _request("POST", path, headers) + content
+
+
+def _request(method: str, path: str, headers: Mapping[str, str]) -> bytes:
+    lines = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1", *(f"{k}: {v}" for k, v in headers.items())]
+    return "\r\n".join([*lines, "", ""]).encode()

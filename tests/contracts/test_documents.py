@@ -1,0 +1,456 @@
+from __future__ import annotations
+
+import itertools
+import random
+import string
+from collections.abc import Iterator, Sequence
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from shared.errors import AlreadyExists, EngineError, InvalidInput, RevisionConflict
+from shared.platform.cas import update
+from shared.platform.ports import (
+    Create,
+    Delete,
+    Document,
+    Documents,
+    Filter,
+    Order,
+    Page,
+    Put,
+    Replace,
+    Write,
+)
+from tests.contracts.conftest import Place
+from tests.contracts.platforms import PLATFORMS
+from tests.contracts.racing import in_processes, kill_while_busy, race
+
+COMMON = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+FRESH = itertools.count()
+
+
+def read(documents: Documents, collection: str, id: str) -> Document:
+    found = documents.get(collection, id)
+    assert found is not None
+    return found
+
+
+def every(documents: Documents, collection: str, *, limit: int = 100, **query: Any) -> Iterator[Document]:
+    page = documents.query(collection, limit=limit, **query)
+    yield from page.documents
+    while page.cursor is not None:
+        page = documents.query(collection, limit=limit, cursor=page.cursor, **query)
+        yield from page.documents
+
+
+def ids(found: Page | Iterator[Document]) -> list[str]:
+    return [document.id for document in (found.documents if isinstance(found, Page) else found)]
+
+
+def test_what_was_written_is_read(documents: Documents) -> None:
+    data = {"text": "é\u0000\n", "list": [1, 2.5, None, True], "map": {"a": {"b": "c"}}, "big": 2**53}
+    (revision,) = documents.commit([Create("things", "a", data)])
+    assert documents.get("things", "a") == Document("a", data, revision)
+
+
+def test_an_unknown_document_is_none(documents: Documents) -> None:
+    documents.commit([Create("things", "a", {})])
+    assert documents.get("things", "b") is None
+    assert documents.get("others", "a") is None
+
+
+@pytest.mark.parametrize("id", ["", "a/b", "x" * 201, ".", "..", "__a__", "\ud800"])
+def test_what_is_no_id_is_never_there(documents: Documents, id: str) -> None:
+    assert documents.get("things", id) is None
+    with pytest.raises(InvalidInput):
+        documents.commit([Put("things", id, {})])
+
+
+@pytest.mark.parametrize("id", ["x" * 200, "a b", "é", "a'b\"c", "%00", "...", "\n", "a\u0000b", "🙂"])
+def test_odd_ids_work(documents: Documents, id: str) -> None:
+    documents.commit([Create("things", id, {"n": 1})])
+    assert read(documents, "things", id).data == {"n": 1}
+    assert ids(documents.query("things")) == [id]
+
+
+def test_a_create_finds_what_is_there(documents: Documents) -> None:
+    documents.commit([Create("things", "a", {"n": 1})])
+    with pytest.raises(AlreadyExists):
+        documents.commit([Create("things", "a", {"n": 2})])
+    assert read(documents, "things", "a").data == {"n": 1}
+
+
+def test_one_of_32_racing_creators_wins(documents: Documents) -> None:
+    results = race(32, lambda i: documents.commit([Create("things", "a", {"winner": i})]))
+    winners = [i for i, result in enumerate(results) if not isinstance(result, Exception)]
+    assert len(winners) == 1
+    assert sum(isinstance(result, AlreadyExists) for result in results) == 31
+    assert read(documents, "things", "a").data == {"winner": winners[0]}
+
+
+def test_a_replace_needs_the_revision_that_is_there(documents: Documents) -> None:
+    (first,) = documents.commit([Create("things", "a", {"n": 1})])
+    (second,) = documents.commit([Replace("things", "a", {"n": 2}, first)])
+    assert first != second
+    for revision in (first, "", "nonsense", "99999999999999999999", "²"):
+        with pytest.raises(RevisionConflict):
+            documents.commit([Replace("things", "a", {"n": 3}, revision)])
+    assert read(documents, "things", "a") == Document("a", {"n": 2}, second)
+
+
+def test_a_replace_of_nothing_conflicts(documents: Documents) -> None:
+    with pytest.raises(RevisionConflict):
+        documents.commit([Replace("things", "a", {}, "1")])
+    assert documents.get("things", "a") is None
+
+
+def test_a_write_of_the_same_data_changes_the_revision(documents: Documents) -> None:
+    (first,) = documents.commit([Put("things", "a", {"n": 1})])
+    (second,) = documents.commit([Put("things", "a", {"n": 1})])
+    assert first != second
+
+
+def test_a_revision_never_comes_again(documents: Documents) -> None:
+    (first,) = documents.commit([Create("things", "a", {})])
+    documents.commit([Delete("things", "a")])
+    (second,) = documents.commit([Create("things", "a", {})])
+    assert first != second
+    with pytest.raises(RevisionConflict):
+        documents.commit([Delete("things", "a", first)])
+
+
+def test_a_put_writes_whatever_was_there(documents: Documents) -> None:
+    documents.commit([Put("things", "a", {"n": 1})])
+    documents.commit([Put("things", "a", {"m": 2})])
+    assert read(documents, "things", "a").data == {"m": 2}
+
+
+def test_a_deletion_of_nothing_is_fine_unless_a_revision_is_asked_for(documents: Documents) -> None:
+    assert list(documents.commit([Delete("things", "a")])) == [""]
+    with pytest.raises(RevisionConflict):
+        documents.commit([Delete("things", "a", "1")])
+
+
+@pytest.mark.parametrize(
+    ("failing", "error"),
+    [
+        (Create("things", "there", {}), AlreadyExists),
+        (Replace("things", "there", {}, "0"), RevisionConflict),
+        (Delete("things", "there", "0"), RevisionConflict),
+        (Put("things", "new", {}), InvalidInput),
+        (Put("things", "a/b", {}), InvalidInput),
+        (Put("things", "nan", {"n": float("nan")}), InvalidInput),
+    ],
+)
+def test_a_batch_fails_whole(documents: Documents, failing: Write, error: type[EngineError]) -> None:
+    documents.commit([Create("things", "there", {"n": 1}), Create("things", "gone", {})])
+    with pytest.raises(error):
+        documents.commit(
+            [Put("things", "new", {}), Delete("things", "gone"), Put("others", "x", {}), failing]
+        )
+    assert ids(documents.query("things")) == ["gone", "there"]
+    assert documents.get("others", "x") is None
+
+
+def test_a_batch_gives_a_revision_for_each_write(documents: Documents) -> None:
+    documents.commit([Create("things", "c", {})])
+    revisions = documents.commit([Put("things", "a", {}), Delete("things", "c"), Put("things", "b", {})])
+    assert list(revisions) == [
+        read(documents, "things", "a").revision,
+        "",
+        read(documents, "things", "b").revision,
+    ]
+
+
+def test_an_empty_batch_does_nothing(documents: Documents) -> None:
+    assert list(documents.commit([])) == []
+
+
+def test_a_batch_holds_500_writes(documents: Documents) -> None:
+    writes = [Put("things", f"{i:03}", {"i": i}) for i in range(501)]
+    with pytest.raises(InvalidInput, match=r"500.*501"):
+        documents.commit(writes)
+    documents.commit(writes[:500])
+    assert ids(every(documents, "things")) == [f"{i:03}" for i in range(500)]
+
+
+def test_a_document_holds_a_million_bytes(documents: Documents) -> None:
+    documents.commit([Put("things", "a", {"x": "é" * 499_996})])
+    with pytest.raises(InvalidInput, match="1,000,000"):
+        documents.commit([Put("things", "a", {"x": "é" * 499_997})])
+    assert read(documents, "things", "a").data == {"x": "é" * 499_996}
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), {1}, b"x", object(), "\ud800", NotImplemented])
+def test_what_isnt_json_is_refused(documents: Documents, value: object) -> None:
+    with pytest.raises(InvalidInput, match="things/a"):
+        documents.commit([Put("things", "a", {"x": [value]})])
+
+
+@pytest.mark.parametrize("collection", ["", "a/b", "1", "a b", "a'b", "x" * 101])
+def test_a_collection_is_a_plain_name(documents: Documents, collection: str) -> None:
+    with pytest.raises(InvalidInput):
+        documents.commit([Put(collection, "a", {})])
+    with pytest.raises(InvalidInput):
+        documents.query(collection)
+
+
+def count_up(documents: Documents) -> None:
+    update(documents, "counters", "c", lambda data: {"n": (data or {"n": 0})["n"] + 1})
+
+
+def test_50_writers_in_threads_lose_no_update(documents: Documents) -> None:
+    results = race(50, lambda _: count_up(documents))
+    assert [result for result in results if result is not None] == []
+    assert read(documents, "counters", "c").data == {"n": 50}
+
+
+def _count_up_5_times(_index: int, name: str, state: Path) -> None:
+    documents = PLATFORMS[name](state).documents
+    for _ in range(5):
+        count_up(documents)
+
+
+def test_10_processes_lose_no_update(place: Place) -> None:
+    in_processes(10, _count_up_5_times, place.name, place.state)
+    assert read(place.platform.documents, "counters", "c").data == {"n": 50}
+
+
+def _write_generations(report: Connection, name: str, state: Path, first: int) -> None:
+    documents = PLATFORMS[name](state).documents
+    for n in range(first, first + 100_000):
+        documents.commit([Put("killed", f"{i}", {"n": n, "pad": "x" * 500}) for i in range(20)])
+        report.send(n)
+
+
+def test_a_killed_process_leaves_whole_batches_and_all_it_was_told_are_there(place: Place) -> None:
+    generation, rng = 0, random.Random(1)
+    for _ in range(20):
+        reports = kill_while_busy(
+            _write_generations, place.name, place.state, generation + 1, after_seconds=rng.random() / 50
+        )
+        found = {d.data["n"] for d in place.platform.documents.query("killed").documents}
+        assert len(found) == 1
+        generation = found.pop()
+        assert generation in (reports[-1], reports[-1] + 1)
+
+
+def test_without_an_order_documents_come_by_id(documents: Documents) -> None:
+    documents.commit([Put("things", id, {}) for id in ("b", "a", "é", "B", "🙂", "\uffff")])
+    assert ids(documents.query("things")) == ["B", "a", "b", "é", "\uffff", "🙂"]
+
+
+def test_types_never_compare_with_each_other(documents: Documents) -> None:
+    values = [None, False, True, 0, 1, 1.5, "", "1", "a", [1], {"a": 1}]
+    documents.commit([Put("things", f"{i:02}", {"x": value}) for i, value in enumerate(values)])
+    documents.commit([Put("things", "missing", {"y": 1})])
+
+    def matching(op: Any, value: Any) -> list[Any]:
+        found = documents.query("things", where=[Filter("x", op, value)]).documents
+        return [document.data["x"] for document in found]
+
+    assert matching("==", 1) == [1]
+    assert matching("==", True) == [True]
+    assert matching("==", None) == [None]
+    assert matching("!=", None) == values[1:]
+    assert matching("!=", 1) == [False, True, 0, 1.5, "", "1", "a", [1], {"a": 1}]
+    assert matching(">=", 1) == [1, 1.5]
+    assert matching("<", 1) == [0]
+    assert matching("<=", "1") == ["", "1"]
+    assert matching(">", "") == ["1", "a"]
+    assert matching("<", True) == [False]
+    assert matching(">", False) == [True]
+    assert matching("in", [0, "a", True]) == [True, 0, "a"]
+
+
+@pytest.mark.parametrize(
+    "filter",
+    [
+        Filter("x", "<", None),
+        Filter("x", "in", "abc"),
+        Filter("x", "in", []),
+        Filter("x", "in", [None]),
+        Filter("x", "in", list(range(31))),
+        Filter("x", "==", [1]),
+        Filter("x", "==", {"a": 1}),
+        Filter("x", "==", float("nan")),
+        Filter("x", "<", float("inf")),
+        Filter("x", "==", "\ud800"),
+        Filter("x y", "==", 1),
+        Filter("x'", "==", 1),
+        Filter("", "==", 1),
+        Filter("a..b", "==", 1),
+    ],
+)
+def test_a_filter_that_no_store_answers_is_refused(documents: Documents, filter: Filter) -> None:
+    with pytest.raises(InvalidInput):
+        documents.query("things", where=[filter])
+
+
+def test_a_limit_is_at_least_one(documents: Documents) -> None:
+    with pytest.raises(InvalidInput, match="limit"):
+        documents.query("things", limit=0)
+
+
+def test_dotted_fields_reach_into_maps(documents: Documents) -> None:
+    documents.commit(
+        [
+            Put("things", "a", {"m": {"n": 2}}),
+            Put("things", "b", {"m": {"n": 1}}),
+            Put("things", "c", {"m.n": 1}),
+        ]
+    )
+    assert ids(documents.query("things", order_by=[Order("m.n")])) == ["b", "a"]
+    assert ids(documents.query("things", where=[Filter("m.n", ">", 1)])) == ["a"]
+
+
+def test_a_page_ends_without_a_cursor(documents: Documents) -> None:
+    documents.commit([Put("things", str(i), {"n": i}) for i in range(4)])
+    first = documents.query("things", order_by=[Order("n", descending=True)], limit=2)
+    second = documents.query("things", order_by=[Order("n", descending=True)], limit=2, cursor=first.cursor)
+    assert (ids(first), ids(second)) == (["3", "2"], ["1", "0"])
+    assert first.cursor is not None
+    assert second.cursor is None
+    assert set(first.cursor) <= set(string.ascii_letters + string.digits + "-_")
+
+
+def test_a_cursor_of_another_query_is_refused(documents: Documents) -> None:
+    documents.commit([Put("things", str(i), {"n": i}) for i in range(4)])
+    cursor = documents.query("things", order_by=[Order("n")], limit=1).cursor
+    for query in (
+        {"order_by": [Order("n", descending=True)]},
+        {"order_by": [Order("m")]},
+        {},
+        {"order_by": [Order("n")], "where": [Filter("n", ">", 0)]},
+    ):
+        with pytest.raises(InvalidInput, match="cursor"):
+            documents.query("things", cursor=cursor, **query)
+    with pytest.raises(InvalidInput, match="cursor"):
+        documents.query("others", order_by=[Order("n")], cursor=cursor)
+
+
+@COMMON
+@given(st.text(max_size=30) | st.text(string.ascii_letters + string.digits + "-_", max_size=60))
+def test_a_made_up_cursor_is_refused(documents: Documents, cursor: str) -> None:
+    with pytest.raises(InvalidInput, match="cursor"):
+        documents.query("things", order_by=[Order("n")], cursor=cursor)
+
+
+SCALARS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**63), 2**63 - 1) | st.integers(-3, 3),
+    st.floats(allow_nan=False, allow_infinity=False) | st.sampled_from([-0.0, 0.5, 1.0, 2.0]),
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=4) | st.sampled_from(["a", "b"]),
+)
+BODIES = st.dictionaries(st.sampled_from(["x", "y"]), SCALARS | st.just([1]) | st.just({"k": 1}), max_size=2)
+FILTERS = st.builds(
+    Filter,
+    st.sampled_from(["x", "y"]),
+    st.sampled_from(["==", "!=", "<", "<=", ">", ">="]),
+    SCALARS.filter(lambda value: value is not None),
+) | st.builds(
+    Filter, st.just("x"), st.just("in"), st.lists(SCALARS.filter(lambda v: v is not None), min_size=1)
+)
+QUERIES = st.fixed_dictionaries(
+    {
+        "where": st.lists(FILTERS, max_size=2),
+        "order_by": st.lists(
+            st.builds(Order, st.sampled_from(["x", "y"]), st.booleans()),
+            max_size=2,
+            unique_by=lambda o: o.field,
+        ),
+    }
+)
+
+
+def kind(value: Any) -> str:
+    names = {bool: "bool", int: "number", float: "number", str: "text", type(None): "null"}
+    return names.get(type(value), "other")
+
+
+def matches(data: dict[str, Any], part: Filter) -> bool:
+    if part.field not in data:
+        return False
+    value = data[part.field]
+    if part.op == "!=":
+        return value is not None and (kind(value) != kind(part.value) or value != part.value)
+    if part.op == "in":
+        return any(kind(value) == kind(one) and value == one for one in part.value)
+    if kind(value) != kind(part.value):
+        return False
+    compared = {
+        "==": lambda: value == part.value,
+        "<": lambda: value < part.value,
+        "<=": lambda: value <= part.value,
+        ">": lambda: value > part.value,
+        ">=": lambda: value >= part.value,
+    }
+    return bool(compared[part.op]())
+
+
+def in_order(found: Sequence[Document], order_by: Sequence[Order]) -> bool:
+    """Whether neighbours of the same types are in order, and ties by id."""
+    for one, other in zip(found, found[1:], strict=False):
+        descending = order_by[-1].descending if order_by else False
+        keys = [(one.data[o.field], other.data[o.field], o.descending) for o in order_by]
+        for left, right, down in [*keys, (one.id, other.id, descending)]:
+            if kind(left) == "other" or kind(left) != kind(right):
+                break  # the order of types is the store's own
+            if left != right:
+                if (left > right) != down:
+                    return False
+                break
+    return True
+
+
+@COMMON
+@given(st.lists(BODIES, max_size=12), QUERIES, st.integers(1, 5))
+def test_a_query_finds_what_a_naive_search_finds(
+    documents: Documents, bodies: list[dict[str, Any]], query: dict[str, Any], limit: int
+) -> None:
+    collection = f"c{next(FRESH)}"
+    documents.commit([Put(collection, f"{i}", body) for i, body in enumerate(bodies)])
+    found = list(every(documents, collection, limit=limit, **query))
+    expected = {
+        f"{i}"
+        for i, body in enumerate(bodies)
+        if all(matches(body, part) for part in query["where"])
+        and all(order.field in body for order in query["order_by"])
+    }
+    assert len(found) == len(expected)
+    assert set(ids(iter(found))) == expected
+    assert in_order(found, query["order_by"])
+
+
+@COMMON
+@given(st.data())
+def test_a_cursor_neither_repeats_nor_hides_while_others_come_and_go(
+    documents: Documents, data: st.DataObject
+) -> None:
+    collection = f"c{next(FRESH)}"
+    order = [Order("n", descending=data.draw(st.booleans()))]
+    stay = {f"s{i}": {"n": n} for i, n in enumerate(data.draw(st.lists(st.integers(0, 5), max_size=10)))}
+    go = {f"g{i}": {"n": n} for i, n in enumerate(data.draw(st.lists(st.integers(0, 5), max_size=5)))}
+    documents.commit([Put(collection, id, body) for id, body in (stay | go).items()])
+    seen: list[str] = []
+    cursor = None
+    for _ in range(40):
+        page = documents.query(collection, order_by=order, limit=data.draw(st.integers(1, 3)), cursor=cursor)
+        seen += ids(page)
+        cursor = page.cursor
+        if cursor is None:
+            break
+        if go and data.draw(st.booleans()):
+            documents.commit([Delete(collection, go.popitem()[0])])
+        else:
+            documents.commit([Put(collection, f"n{len(seen)}", {"n": data.draw(st.integers(0, 5))})])
+    assert len(seen) == len(set(seen))
+    assert set(stay) <= set(seen)

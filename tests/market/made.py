@@ -1,0 +1,100 @@
+"""Candles made for tests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from shared.market.calendar import Calendar, CalendarName, calendar_named
+from shared.market.candles import COLUMNS, Candles, RawCandles, rfc3339
+from shared.market.checks import Checked, check
+
+DAY = 86_400
+MONDAY = 1_577_836_800 + 5 * DAY
+"""2020-01-06T00:00:00Z."""
+LATER = 4_000_000_000.0
+"""A present in which every candle has closed."""
+
+
+def always() -> Calendar:
+    return calendar_named("24/7")
+
+
+def raw(
+    count: int = 5,
+    *,
+    seed: int = 0,
+    start: int = MONDAY,
+    symbol: str = "ABC",
+    timeframe: str = "1d",
+    step_seconds: int = DAY,
+    **columns: Sequence[float],
+) -> RawCandles:
+    """Ordinary candles, one per step; `columns` replace some."""
+    random = np.random.default_rng(seed)
+    close = 100 * np.cumprod(1 + random.normal(0, 0.01, count))
+    opening = close * (1 + random.normal(0, 0.003, count))
+    made = {
+        "timestamp": start + step_seconds * np.arange(count),
+        "open": opening,
+        "high": np.maximum(opening, close) * 1.004,
+        "low": np.minimum(opening, close) * 0.996,
+        "close": close,
+        "volume": random.integers(900, 1100, count).astype(float),
+    }
+    made |= {name: np.asarray(values, made[name].dtype) for name, values in columns.items()}
+    return RawCandles(symbol, timeframe, *(made[name] for name in ("timestamp", *COLUMNS)))
+
+
+def candles(count: int = 5, **options: Any) -> Candles:
+    return as_candles(raw(count, **options))
+
+
+def as_candles(source: RawCandles | Candles) -> Candles:
+    columns = (getattr(source, name) for name in ("timestamp", *COLUMNS))
+    return Candles(source.symbol, source.timeframe, *columns)
+
+
+def as_raw(source: Candles) -> RawCandles:
+    columns = (getattr(source, name) for name in ("timestamp", *COLUMNS))
+    return RawCandles(source.symbol, source.timeframe, *columns)
+
+
+def checked(
+    source: RawCandles | Candles,
+    *,
+    now_seconds: float = LATER,
+    calendar: CalendarName = "24/7",
+    previous: Candles | None = None,
+) -> Checked:
+    given = as_raw(source) if isinstance(source, Candles) else source
+    return check(
+        given,
+        timeframe=source.timeframe,
+        now_seconds=now_seconds,
+        calendar=calendar_named(calendar),
+        previous=previous,
+    )
+
+
+def found(result: Checked) -> dict[str, int]:
+    """Finding name -> count."""
+    return {finding.kind.value: finding.count for finding in result.findings}
+
+
+def same(first: Candles, second: Candles) -> bool:
+    """Whether both hold the same candles, bit for bit."""
+    return all(
+        np.array_equal(getattr(first, name), getattr(second, name)) for name in ("timestamp", *COLUMNS)
+    )
+
+
+def as_answer(source: RawCandles | Candles) -> dict[str, Any]:
+    """As the upstream would answer it."""
+    is_daily = source.timeframe.endswith("d")
+    stamps = [rfc3339(int(t))[: 10 if is_daily else None] for t in source.timestamp]
+    columns = {"timestamp": stamps} | {name: getattr(source, name).tolist() for name in COLUMNS}
+    rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    return {"symbol": source.symbol, "timeframe": source.timeframe, "candles": rows}
