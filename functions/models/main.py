@@ -121,8 +121,9 @@ async def model_by_old_path(call: Call, id: str) -> ModelDetails:
 
 @function.get("/models/{id}/report")
 async def report(call: Call, id: str) -> Response:
-    """The training report of one version, as a page."""
-    page = await asyncio.to_thread(call.instance.registry.file, id, "report.html")
+    """The training report of one version, by id or, for the active one, by name."""
+    version, _ = await asyncio.to_thread(call.instance.registry.describe, id)
+    page = await asyncio.to_thread(call.instance.registry.file, version.id, "report.html")
     return HTMLResponse(page, headers={"content-security-policy": REPORT_POLICY})
 
 

@@ -73,14 +73,14 @@ class FirstModel:
         self._activate(newest[0])
 
     def _activate(self, version: Version) -> None:
-        """The one place where a model whose gates failed may go live: a demo is better than nothing to look at."""
+        """The one place where a model whose gates failed may go live: as a demonstration, and saying so."""
         self.instance.registry.activate(
             version.id, by=BOOTSTRAP, reason="first start of the twin", allow_failed_gates=True
         )
         if not version.gates_passed:
             self.console.print(
-                f"[yellow]{version.id} did not pass its gates[/yellow] ({', '.join(version.failed_gates)}): it is "
-                'live as a demonstration only, and every answer says "gates_passed": false.'
+                f"[yellow]{version.id} did not pass its gates[/yellow] ({', '.join(version.failed_gates)}): "
+                'it is live as a demonstration only, and every answer says "gates_passed": false.'
             )
 
     def _mlengine(self, *arguments: str, check: bool) -> None:

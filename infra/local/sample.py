@@ -6,12 +6,15 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from infra.catalogue import ROOT
+from shared.errors import ConfigurationError
 
 STOP_SECONDS = 5
+START_SECONDS = 20.0
 
 
 @contextmanager
@@ -20,9 +23,13 @@ def sample_upstream(host: str, preferred_port: int) -> Iterator[str]:
     port = _free_port(host, preferred_port)
     command = [sys.executable, "-m", "infra.local.upstream", "--host", host, "--port", str(port)]
     child = subprocess.Popen(  # noqa: S603 - our own module, no shell
-        [*command, "--parent-pid", str(os.getpid())], cwd=ROOT, start_new_session=True
+        [*command, "--parent-pid", str(os.getpid())],
+        cwd=ROOT,
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
     )
     try:
+        _wait_for(child, host, port)
         yield f"http://{host}:{port}"
     finally:
         child.terminate()
@@ -42,3 +49,18 @@ def _free_port(host: str, preferred: int) -> int:
                 continue
             return int(probe.getsockname()[1])
     raise OSError(f"no free port on {host}")
+
+
+def _wait_for(child: subprocess.Popen[bytes], host: str, port: int) -> None:
+    """Until the child takes connections."""
+    end = time.monotonic() + START_SECONDS
+    while time.monotonic() < end and child.poll() is None:
+        try:
+            socket.create_connection((host, port), timeout=1).close()
+        except OSError:
+            time.sleep(0.02)
+        else:
+            return
+    raise ConfigurationError(
+        f"The sample upstream didn't start on {host}:{port}; set MARKET_DATA_URL to another."
+    )

@@ -166,5 +166,5 @@ def _admin_key(settings: Settings, home: Path, console: Console) -> str:
 
     key = LocalSecrets(home / "secrets").ensure(ADMIN_KEY_SECRET, make)
     if made:
-        console.print(f"Admin key (shown once, kept in {home / 'secrets'}): [bold]{key}[/bold]")
+        console.print(f"Admin key (shown once, kept in {home / 'secrets'}): [bold]{key}[/bold]", soft_wrap=True)
     return key

@@ -16,6 +16,8 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from shared.errors import ExportRefused
 from shared.registry.scorer import Scorer
 from shared.training.export import export, export_onnx, verify_parity
+from shared.training.export.convert import split_points
+from shared.training.export.extremes import extreme_rows
 
 ALGORITHMS = ("logistic_regression", "random_forest", "hist_gradient_boosting", "lightgbm", "xgboost")
 TREES = ALGORITHMS[1:]
@@ -48,6 +50,16 @@ def test_export_agrees_behind_imputer_and_scaler(
     steps = SimpleImputer(strategy="mean"), StandardScaler(), type(bare)(**bare.get_params())
     _, parity = export(make(algorithm, *steps, data=training_data), unseen_rows)
     assert parity.max_abs_difference < 1e-6
+
+
+def test_split_points_behind_a_scaler_are_told_in_units_of_the_input(make: Any) -> None:
+    x = np.random.default_rng(0).normal(300, 20, (3_000, 1)).astype(np.float32)
+    y = (x[:, 0] > 310 + 20 * np.random.default_rng(1).normal(size=3_000)).astype(np.int64)
+    fitted = make("lightgbm", StandardScaler(), _lightgbm(), data=(x, y))
+    _, threshold = split_points(fitted)
+    below, above = (fitted.predict_proba((threshold * side)[:, None]) for side in (0.99999, 1.00001))
+    assert len(threshold) > 3
+    assert (below != above).any(axis=1).all()
 
 
 @pytest.mark.parametrize("algorithm", TREES)
@@ -257,9 +269,6 @@ def _lightgbm() -> Any:
 
 
 def _verify_with_extremes(fitted: Any, tampered: bytes, rows: Any) -> None:
-    from shared.training.export.convert import split_points
-    from shared.training.export.extremes import extreme_rows
-
     verify_parity(fitted, tampered, extreme_rows(rows, *split_points(fitted)))
 
 

@@ -1,0 +1,207 @@
+"""The registry: keeps packages as versions, and says which one is live."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from shared.errors import AlreadyExists, Conflict, CorruptBlob, EngineError, NotFound, PackageRefused
+from shared.logs import LOGGER
+from shared.platform.ports import Blobs, Data, Documents, Event, Events, NewId, Now
+from shared.registry.manifest import Manifest
+from shared.registry.package import MANIFEST, Package
+from shared.registry.promotions import Active, Pointers, Promotion, PromotionPage, check_gates
+from shared.registry.versions import Version, VersionPage, Versions, check_name
+
+SOURCE = "//mlengine/registry"
+REGISTERED = "model.registered"
+ACTIVATED = "model.activated"
+
+
+class Registry:
+    """Model packages as immutable versions, with one live version per model name.
+
+    Events are sent when a change is durable already, and one that can't be sent is only logged. Who must
+    not miss a change reads the pointer (`active`, as serving does), or the log down to the `seq` it knows.
+    """
+
+    def __init__(self, documents: Documents, blobs: Blobs, events: Events, now: Now, new_id: NewId) -> None:
+        self._versions = Versions(documents)
+        self._pointers = Pointers(documents, self._versions, now, new_id)
+        self._blobs = blobs
+        self._events = events
+        self._now = now
+
+    def register(self, package: Package, *, created_by: str, run_id: str | None = None) -> Version:
+        """Keep `package` as the next version of its model.
+
+        Raises:
+            InvalidInput: not a name for a model.
+            PackageRefused: its files aren't what its manifest says.
+        """
+        check_name(package.manifest.name)
+        self._store(package)
+        version = self._versions.add(package, created_at=self._now(), created_by=created_by, run_id=run_id)
+        self._announce(REGISTERED, version.id, version.created_at, version.to_data())
+        return version
+
+    def get(self, version_id: str) -> Version:
+        """
+        Raises:
+            NotFound: no such version.
+        """
+        return self._versions.get(version_id)
+
+    def list(self, name: str | None = None, *, limit: int = 100, cursor: str | None = None) -> VersionPage:
+        """Versions, newest first."""
+        return self._versions.list(name, limit=limit, cursor=cursor)
+
+    def describe(self, id: str) -> tuple[Version, Manifest]:
+        """A version by its id, or the live one by the model's name, with its manifest.
+
+        Raises:
+            NotFound: neither.
+            PackageRefused: the manifest isn't the one that was registered.
+        """
+        active = self.active(id)
+        version = self.get(id if active is None else active.version_id)
+        return version, self._open(version).manifest
+
+    def open_package(self, version_id: str) -> Package:
+        """A version's package; each file is checked when it is read.
+
+        Raises:
+            NotFound: no such version.
+            PackageRefused: the manifest isn't the one that was registered.
+        """
+        return self._open(self.get(version_id))
+
+    def file(self, version_id: str, name: str) -> bytes:
+        """One checked file of a version's package.
+
+        Raises:
+            NotFound: no such version, or packages have no such file.
+            PackageRefused: the bytes aren't those that were registered.
+        """
+        package = self.open_package(version_id)
+        if name == MANIFEST:
+            return package.manifest_bytes
+        if name not in package.manifest.files:
+            raise NotFound(
+                f"A package has no file {name!r}; it has {', '.join(sorted(package.manifest.files))}."
+            )
+        return package.file(name)
+
+    def active(self, name: str) -> Active | None:
+        """What is live, or None. One read of one document."""
+        return self._pointers.get(name)
+
+    def active_ids(self, names: Sequence[str]) -> frozenset[str]:
+        """The live versions of these models."""
+        found = map(self.active, set(names))
+        return frozenset(active.version_id for active in found if active is not None)
+
+    def activate(
+        self, version_id: str, *, by: str, reason: str = "", allow_failed_gates: bool = False
+    ) -> Promotion:
+        """Make a version live, after checking its bytes and its golden vectors again.
+
+        What is live already stays so, and the change that made it live is given again.
+        `allow_failed_gates` counts only where nothing is live: for the first start.
+
+        Raises:
+            NotFound: no such version.
+            GatesNotPassed
+            PackageRefused: nothing has changed.
+        """
+        version = self.get(version_id)
+        active = self.active(version.name)
+        if active is not None and active.version_id == version_id:
+            return active.last
+        check_gates(version, active, allow_failed_gates=allow_failed_gates)
+        self._verify(version)
+        promotion = self._pointers.activate(
+            version, by=by, reason=reason, allow_failed_gates=allow_failed_gates
+        )
+        return self._announced(promotion)
+
+    def rollback(self, name: str, *, by: str, reason: str = "") -> Promotion:
+        """Make the version live that was live before the present one; again for the one before that.
+
+        Raises:
+            NoActiveModel
+            Conflict: there is none before, or the present one was replaced meanwhile.
+            PackageRefused: the one before isn't what it was; nothing has changed.
+        """
+        active = self._pointers.require(name)
+        if active.previous is None:
+            raise Conflict(
+                f"{active.version_id} is the first live version of {name!r}: there is none before it."
+            )
+        version = self.get(active.previous)
+        self._verify(version)
+        return self._announced(self._pointers.roll_back(active, version, by=by, reason=reason))
+
+    def touch(self, name: str, *, by: str, reason: str = "") -> Promotion:
+        """Let every instance read, verify and load the live version anew.
+
+        Raises:
+            NoActiveModel
+        """
+        return self._announced(self._pointers.touch(name, by=by, reason=reason))
+
+    def touch_all(self, *, by: str, reason: str = "") -> Sequence[str]:
+        """`touch` every model; gives the live versions."""
+        return [self.touch(name, by=by, reason=reason).version_id for name in self._pointers.names()]
+
+    def promotions(self, name: str, *, limit: int = 100, cursor: str | None = None) -> PromotionPage:
+        """All changes of what is live, newest first."""
+        return self._pointers.log(name, limit=limit, cursor=cursor)
+
+    def live_at(self, name: str, time: datetime) -> Promotion | None:
+        """The change that made live what was live at `time`; None before the first."""
+        return self._pointers.live_at(name, time)
+
+    def _store(self, package: Package) -> None:
+        """Put the files where their hash says, so that equal packages share them."""
+        for name, content in package.files().items():
+            try:
+                self._blobs.put(_blob(package.manifest.name, package.hash, name), content)
+            except AlreadyExists:
+                self._check_stored(package, name, content)
+
+    def _check_stored(self, package: Package, name: str, content: bytes) -> None:
+        stored = self._read(package.manifest.name, package.hash, name)
+        if stored != content:
+            raise PackageRefused(f"{name} of package {package.hash} is stored with other bytes.")
+
+    def _open(self, version: Version) -> Package:
+        def read(name: str) -> bytes:
+            return self._read(version.name, version.package_hash, name)
+
+        return Package.open(read(MANIFEST), read, expected_hash=version.package_hash)
+
+    def _read(self, model: str, package_hash: str, name: str) -> bytes:
+        try:
+            return self._blobs.get(_blob(model, package_hash, name))
+        except (NotFound, CorruptBlob) as error:
+            raise PackageRefused(f"{name} of package {package_hash} can't be read: {error}") from error
+
+    def _verify(self, version: Version) -> None:
+        package = self._open(version)
+        package.files()
+        package.verified_scorer()
+
+    def _announced(self, promotion: Promotion) -> Promotion:
+        self._announce(ACTIVATED, promotion.id, promotion.at, promotion.to_data())
+        return promotion
+
+    def _announce(self, topic: str, id: str, time: datetime, data: Data) -> None:
+        try:
+            self._events.publish(topic, [Event(id, SOURCE, topic, time, data)])
+        except EngineError as error:
+            LOGGER.warning("event not sent", extra={"facts": {"topic": topic, "id": id, "why": error.detail}})
+
+
+def _blob(model: str, package_hash: str, file: str) -> str:
+    return f"models/{model}/{package_hash}/{file}"
