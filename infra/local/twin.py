@@ -166,5 +166,6 @@ def _admin_key(settings: Settings, home: Path, console: Console) -> str:
 
     key = LocalSecrets(home / "secrets").ensure(ADMIN_KEY_SECRET, make)
     if made:
-        console.print(f"Admin key (shown once, kept in {home / 'secrets'}): [bold]{key}[/bold]", soft_wrap=True)
+        kept = f"shown once, kept in {home / 'secrets'}"
+        console.print(f"Admin key ({kept}): [bold]{key}[/bold]", soft_wrap=True)
     return key

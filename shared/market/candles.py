@@ -29,6 +29,35 @@ def rfc3339(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def seconds_since_1970(rfc3339_text: str) -> int:
+    """The reverse of `rfc3339`."""
+    return int(datetime.fromisoformat(rfc3339_text).timestamp())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RawCandles:
+    """Candles as an upstream answered them: any order, any values, doubles; a missing value is NaN.
+
+    `shared.market.checks` makes `Candles` of them.
+    """
+
+    symbol: str
+    timeframe: str
+    timestamp: Seconds
+    open: Values
+    high: Values
+    low: Values
+    close: Values
+    volume: Values
+
+    def __len__(self) -> int:
+        return len(self.timestamp)
+
+    def __getitem__(self, rows: slice | NDArray[np.bool_] | NDArray[np.int64]) -> RawCandles:
+        columns = (getattr(self, c)[rows] for c in ("timestamp", *COLUMNS))
+        return RawCandles(self.symbol, self.timeframe, *columns)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Candles:
     """Closed candles of one symbol, as equally long columns, with strictly increasing timestamps.

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-_PRELOAD = ["tests.contracts.platforms", "onnxruntime", "shared.registry.registry"]
+_PRELOAD = ["tests.contracts.workers", "tests.registry.workers", "onnxruntime"]
 _context = multiprocessing.get_context("forkserver")
 
 

@@ -4,8 +4,6 @@ import itertools
 import random
 import string
 from collections.abc import Iterator, Sequence
-from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +11,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.errors import AlreadyExists, EngineError, InvalidInput, RevisionConflict
-from shared.platform.cas import update
 from shared.platform.ports import (
     Create,
     Delete,
@@ -27,8 +24,8 @@ from shared.platform.ports import (
     Write,
 )
 from tests.contracts.conftest import Place
-from tests.contracts.platforms import PLATFORMS
 from tests.contracts.racing import in_processes, kill_while_busy, race
+from tests.contracts.workers import GENERATION_SIZE, count_up, count_up_5_times, write_generations
 
 COMMON = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -202,48 +199,31 @@ def test_a_collection_is_a_plain_name(documents: Documents, collection: str) -> 
         documents.query(collection)
 
 
-def count_up(documents: Documents) -> None:
-    update(documents, "counters", "c", lambda data: {"n": (data or {"n": 0})["n"] + 1})
-
-
 def test_50_writers_in_threads_lose_no_update(documents: Documents) -> None:
     results = race(50, lambda _: count_up(documents))
     assert [result for result in results if result is not None] == []
     assert read(documents, "counters", "c").data == {"n": 50}
 
 
-def _count_up_5_times(_index: int, name: str, state: Path) -> None:
-    documents = PLATFORMS[name](state).documents
-    for _ in range(5):
-        count_up(documents)
-
-
 def test_10_processes_lose_no_update(place: Place) -> None:
-    in_processes(10, _count_up_5_times, place.name, place.state)
+    in_processes(10, count_up_5_times, place.name, place.state)
     assert read(place.platform.documents, "counters", "c").data == {"n": 50}
-
-
-def _write_generations(report: Connection, name: str, state: Path, first: int) -> None:
-    documents = PLATFORMS[name](state).documents
-    for n in range(first, first + 100_000):
-        documents.commit([Put("killed", f"{i}", {"n": n, "pad": "x" * 500}) for i in range(20)])
-        report.send(n)
 
 
 def test_a_killed_process_leaves_whole_batches_and_all_it_was_told_are_there(place: Place) -> None:
     generation, rng = 0, random.Random(1)
-    for _ in range(20):
+    for _ in range(40):
         reports = kill_while_busy(
-            _write_generations, place.name, place.state, generation + 1, after_seconds=rng.random() / 50
+            write_generations, place.name, place.state, generation + 1, after_seconds=rng.random() / 50
         )
-        found = {d.data["n"] for d in place.platform.documents.query("killed").documents}
-        assert len(found) == 1
-        generation = found.pop()
+        found = [document.data["n"] for document in place.platform.documents.query("killed").documents]
+        generation = found[0]
+        assert found == [generation] * GENERATION_SIZE
         assert generation in (reports[-1], reports[-1] + 1)
 
 
 def test_without_an_order_documents_come_by_id(documents: Documents) -> None:
-    documents.commit([Put("things", id, {}) for id in ("b", "a", "é", "B", "🙂", "\uffff")])
+    documents.commit([Put("things", name, {}) for name in ("b", "a", "é", "B", "🙂", "\uffff")])
     assert ids(documents.query("things")) == ["B", "a", "b", "é", "\uffff", "🙂"]
 
 
@@ -351,22 +331,15 @@ SCALARS = st.one_of(
     st.text(st.characters(exclude_categories=["Cs"]), max_size=4) | st.sampled_from(["a", "b"]),
 )
 BODIES = st.dictionaries(st.sampled_from(["x", "y"]), SCALARS | st.just([1]) | st.just({"k": 1}), max_size=2)
+OPERANDS = SCALARS.filter(lambda value: value is not None)
 FILTERS = st.builds(
-    Filter,
-    st.sampled_from(["x", "y"]),
-    st.sampled_from(["==", "!=", "<", "<=", ">", ">="]),
-    SCALARS.filter(lambda value: value is not None),
-) | st.builds(
-    Filter, st.just("x"), st.just("in"), st.lists(SCALARS.filter(lambda v: v is not None), min_size=1)
-)
+    Filter, st.sampled_from(["x", "y"]), st.sampled_from(["==", "!=", "<", "<=", ">", ">="]), OPERANDS
+) | st.builds(Filter, st.just("x"), st.just("in"), st.lists(OPERANDS, min_size=1))
+ORDERS = st.builds(Order, st.sampled_from(["x", "y"]), st.booleans())
 QUERIES = st.fixed_dictionaries(
     {
         "where": st.lists(FILTERS, max_size=2),
-        "order_by": st.lists(
-            st.builds(Order, st.sampled_from(["x", "y"]), st.booleans()),
-            max_size=2,
-            unique_by=lambda o: o.field,
-        ),
+        "order_by": st.lists(ORDERS, max_size=2, unique_by=lambda order: order.field),
     }
 )
 
@@ -398,7 +371,7 @@ def matches(data: dict[str, Any], part: Filter) -> bool:
 
 def in_order(found: Sequence[Document], order_by: Sequence[Order]) -> bool:
     """Whether neighbours of the same types are in order, and ties by id."""
-    for one, other in zip(found, found[1:], strict=False):
+    for one, other in itertools.pairwise(found):
         descending = order_by[-1].descending if order_by else False
         keys = [(one.data[o.field], other.data[o.field], o.descending) for o in order_by]
         for left, right, down in [*keys, (one.id, other.id, descending)]:
@@ -437,20 +410,21 @@ def test_a_cursor_neither_repeats_nor_hides_while_others_come_and_go(
 ) -> None:
     collection = f"c{next(FRESH)}"
     order = [Order("n", descending=data.draw(st.booleans()))]
-    stay = {f"s{i}": {"n": n} for i, n in enumerate(data.draw(st.lists(st.integers(0, 5), max_size=10)))}
-    go = {f"g{i}": {"n": n} for i, n in enumerate(data.draw(st.lists(st.integers(0, 5), max_size=5)))}
-    documents.commit([Put(collection, id, body) for id, body in (stay | go).items()])
+    numbers = st.lists(st.integers(0, 5), max_size=10)
+    stay = {f"s{i}": {"n": n} for i, n in enumerate(data.draw(numbers))}
+    go = {f"g{i}": {"n": n} for i, n in enumerate(data.draw(numbers))}
+    documents.commit([Put(collection, name, body) for name, body in (stay | go).items()])
     seen: list[str] = []
     cursor = None
-    for _ in range(40):
+    for step in range(40):
         page = documents.query(collection, order_by=order, limit=data.draw(st.integers(1, 3)), cursor=cursor)
         seen += ids(page)
         cursor = page.cursor
         if cursor is None:
             break
-        if go and data.draw(st.booleans()):
+        if go and step % 2:
             documents.commit([Delete(collection, go.popitem()[0])])
         else:
-            documents.commit([Put(collection, f"n{len(seen)}", {"n": data.draw(st.integers(0, 5))})])
+            documents.commit([Put(collection, f"n{step}", {"n": data.draw(st.integers(0, 5))})])
     assert len(seen) == len(set(seen))
     assert set(stay) <= set(seen)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -98,3 +99,18 @@ def as_answer(source: RawCandles | Candles) -> dict[str, Any]:
     columns = {"timestamp": stamps} | {name: getattr(source, name).tolist() for name in COLUMNS}
     rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     return {"symbol": source.symbol, "timeframe": source.timeframe, "candles": rows}
+
+
+def from_parquet(path: Path) -> Iterator[RawCandles]:
+    """The symbols of a file of candles, in its order."""
+    import pyarrow.parquet as pq
+
+    columns = pq.read_table(path).to_pydict()
+    timeframe = "1h" if "T" in columns["timestamp"][0] else "1d"
+    names = np.array(columns["symbol"])
+    texts = [text.removesuffix("Z") for text in columns["timestamp"]]
+    stamps = np.array(texts, "datetime64[s]").astype(np.int64)
+    values = [np.array(columns[name], float) for name in COLUMNS]
+    for symbol in dict.fromkeys(columns["symbol"]):
+        rows = names == symbol
+        yield RawCandles(symbol, timeframe, stamps[rows], *(value[rows] for value in values))

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 @dataclass(frozen=True)
 class Reply:
-    """One answer. `hangs`: it never comes. `drops`: the connection ends before it. `drips`: a byte at a time."""
+    """One answer. `hangs`: it never comes. `drops`: the connection ends first. `drips`: byte by byte."""
 
     status: int = 200
     body: bytes = b""
@@ -40,6 +40,7 @@ class ScriptedUpstream:
     def __init__(self) -> None:
         self._replies: dict[str, list[Reply]] = {}
         self.calls: dict[str, list[Call]] = defaultdict(list)
+        self.connections = 0
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
@@ -75,6 +76,7 @@ class ScriptedUpstream:
         await asyncio.gather(*serving, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
         try:
             while await self._answer_one(reader, writer):
                 pass

@@ -1,0 +1,1 @@
+"""The commands, one file per group. Each file's `register` adds its commands to the application."""

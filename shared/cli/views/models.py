@@ -1,0 +1,118 @@
+"""Views of models and their promotions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from shared.cli.views.listing import Column, Listing
+from shared.cli.views.metrics import gates, hold_out, walk_forward
+from shared.cli.views.parts import facts, passed
+from shared.cli.views.text import to_the_minute, when
+
+
+def models(document: Mapping[str, Any]) -> Iterable[RenderableType]:
+    """All versions."""
+    if document["models"]:
+        yield Listing(_MODEL_COLUMNS, map(_model_row, document["models"]))
+    else:
+        yield Text("No models yet.")
+
+
+_MODEL_COLUMNS: Final = (
+    Column("Model", style="bold"),
+    Column("Status"),
+    Column("Gates"),
+    Column("Algorithm"),
+    Column("Created", rank=1),
+    Column("By", rank=2),
+)
+
+
+def _model_row(entry: Mapping[str, Any]) -> tuple[str | Text, ...]:
+    verdict = Text.assemble(passed(entry["gates_passed"]), _leak(entry))
+    created = to_the_minute(entry["created_at"])
+    return entry["id"], _state(entry), verdict, entry["algorithm"], created, entry["created_by"]
+
+
+def _state(entry: Mapping[str, Any]) -> Text:
+    return Text("● live", style="green") if entry["active"] else Text(entry["status"], style="dim")
+
+
+def _leak(entry: Mapping[str, Any]) -> Text:
+    return Text(" leak?", style="red") if entry["suspected_leak"] else Text("")
+
+
+def model(document: Mapping[str, Any]) -> Iterable[RenderableType]:
+    """One version with its manifest."""
+    manifest = document["manifest"]
+    yield Text.assemble((document["id"], "bold"), "  ", _state(document))
+    yield _facts(document, manifest)
+    if document["suspected_leak"]:
+        yield Text("Too good to be true: a leak is suspected.", style="red")
+    yield from hold_out(manifest["metrics"])
+    yield from walk_forward(manifest["metrics"])
+    yield from gates(manifest["gates"])
+
+
+def _facts(document: Mapping[str, Any], manifest: Mapping[str, Any]) -> RenderableType:
+    window, names = manifest["window"], manifest["feature_names"]
+    horizon = f"{manifest['horizon']} x {manifest['timeframe']}" if manifest["horizon"] else None
+    return facts(
+        (
+            ("problem", manifest["problem"]),
+            ("algorithm", manifest["algorithm"]),
+            ("parameters", ", ".join(f"{k}={v}" for k, v in manifest["hyper_parameters"].items())),
+            ("features", f"{len(names)} of {manifest['feature_set']}"),
+            ("horizon", horizon),
+            ("trained on", f"{manifest['rows']:,} rows of {len(manifest['symbols']):,} symbols"),
+            ("window", f"{when(window['start'])} to {when(window['end'])}" if window else None),
+            ("created", f"{when(document['created_at'])} by {document['created_by']}"),
+            ("run", document["run_id"]),
+            ("code", manifest["code_revision"]),
+            ("package", document["package_hash"]),
+        )
+    )
+
+
+def promotion(document: Mapping[str, Any]) -> Iterable[RenderableType]:
+    """One change of what is live."""
+    replaced = f", instead of {document['previous']}" if document["previous"] else ""
+    live = (document["version_id"], "bold")
+    yield Text.assemble(("● ", "green"), live, " is live", replaced, f", since {when(document['at'])}.")
+
+
+def promotions(document: Mapping[str, Any]) -> Iterable[RenderableType]:
+    """Every change of what is live, the newest first."""
+    if document["promotions"]:
+        yield Listing(_PROMOTION_COLUMNS, map(_promotion_row, document["promotions"]))
+    else:
+        yield Text("Nothing was live.")
+
+
+_PROMOTION_COLUMNS: Final = (
+    Column("At"),
+    Column("Action"),
+    Column("Live", style="bold"),
+    Column("Instead of", rank=1),
+    Column("By", rank=2),
+    Column("Reason", least=10),
+)
+
+
+def _promotion_row(entry: Mapping[str, Any]) -> tuple[str, ...]:
+    action, live, before = entry["action"], entry["version_id"], entry["previous"] or ""
+    return to_the_minute(entry["at"]), action, live, before, entry["by"], entry["reason"]
+
+
+def reloaded(document: Mapping[str, Any]) -> Iterable[RenderableType]:
+    """What every instance reads anew."""
+    names = ", ".join(document["reloaded"]) or "no model is live"
+    yield Text(f"Read anew within {document['effective_within_seconds']:g} s: {names}.")
+
+
+def report_saved(document: Mapping[str, Any]) -> Iterable[RenderableType]:
+    yield Text(f"The report of {document['id']} is in {document['file']} ({document['size_bytes']:,} bytes).")

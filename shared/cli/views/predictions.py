@@ -1,0 +1,146 @@
+"""Views of predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from shared.cli.views.listing import Column, Listing
+from shared.cli.views.parts import facts, failures, heading, signal
+from shared.cli.views.text import number, to_the_minute, when
+
+_BAR_WIDTH: Final = 21
+
+Entry = Mapping[str, Any]
+
+
+def prediction(document: Entry) -> Iterable[RenderableType]:
+    """One prediction, as it was answered."""
+    yield _title(document)
+    yield facts(_answered(document))
+    yield from _warnings(document)
+
+
+def stored(document: Entry, feature_names: Sequence[str]) -> Iterable[RenderableType]:
+    """A prediction of the audit, with its features: numbered where nobody knows their names."""
+    entry = document["prediction"]
+    values = entry["features"]
+    names = feature_names if len(feature_names) == len(values) else [str(n) for n in range(len(values))]
+    yield _title(entry)
+    yield facts((*_answered(entry), *_kept(entry)))
+    yield from _warnings(entry)
+    yield heading("Features")
+    yield facts(zip(names, map(number, values), strict=True))
+
+
+def _title(entry: Entry) -> Text:
+    return Text.assemble(
+        (entry["symbol"], "bold"), "  ", signal(entry["signal"]), f"  P(up) {entry['probability']:.1%}"
+    )
+
+
+def _answered(entry: Entry) -> tuple[tuple[str, Any], ...]:
+    candles = "candle" if entry["horizon"] == 1 else "candles"
+    return (
+        ("about", f"the close {entry['horizon']} {candles} ({entry['timeframe']}) later, up or not"),
+        ("as of", when(entry["as_of"])),
+        ("model", entry["model_id"]),
+        ("prediction", entry["prediction_id"]),
+        ("request", entry["request_id"]),
+        ("latency", f"{entry['latency_ms']:.1f} ms"),
+    )
+
+
+def _kept(entry: Entry) -> tuple[tuple[str, Any], ...]:
+    return (
+        ("made at", when(entry["made_at"])),
+        ("caller", f"{entry['caller']}, by {entry['function']}"),
+        ("problem", entry["problem"]),
+        ("package", entry["package_hash"]),
+        ("feature set", entry["feature_set_hash"]),
+        ("trace", entry["trace_id"]),
+    )
+
+
+def _warnings(entry: Entry) -> Iterable[Text]:
+    if entry["stale"]:
+        yield Text("The upstream couldn't be asked: the last known candles were used.", style="yellow")
+    if not entry["gates_passed"]:
+        yield Text("This model didn't pass its gates: no edge over chance was shown.", style="yellow")
+
+
+def batch(document: Entry) -> Iterable[RenderableType]:
+    """Many predictions, the failures below."""
+    good = [entry["prediction"] for entry in document["results"] if entry["prediction"]]
+    if good:
+        yield Listing(_BATCH_COLUMNS, map(_batch_row, good))
+        yield from _shared_warnings(good)
+    yield from failures(entry for entry in document["results"] if entry["error"])
+    yield Text(f"{document['succeeded']} predicted, {document['failed']} failed.")
+
+
+_BATCH_COLUMNS: Final = (
+    Column("Symbol", style="bold"),
+    Column("Signal"),
+    Column("P(up)", justify="right"),
+    Column("0 %      50 %   100 %", rank=1),
+    Column("As of"),
+    Column("Model"),
+)
+
+
+def _batch_row(entry: Entry) -> tuple[str | Text, ...]:
+    up, said = entry["probability"], signal(entry["signal"])
+    bar = Text(_bar(up), style=said.style)
+    return entry["symbol"], said, f"{up:.3f}", bar, when(entry["as_of"]), entry["model_id"]
+
+
+def _bar(share: float) -> str:
+    """`     ▄▄▄▄▄│          `: from the middle to the share."""
+    middle, place = _BAR_WIDTH // 2, round(share * (_BAR_WIDTH - 1))
+    row = ["▄" if min(middle, place) <= i <= max(middle, place) else " " for i in range(_BAR_WIDTH)]
+    row[middle] = "│"
+    return "".join(row)
+
+
+def _shared_warnings(predictions: Sequence[Entry]) -> Iterable[Text]:
+    failing = sorted({p["model_id"] for p in predictions if not p["gates_passed"]})
+    if failing:
+        yield Text(f"Gates not passed: {', '.join(failing)}. No edge over chance was shown.", style="yellow")
+    stale = [p["symbol"] for p in predictions if p["stale"]]
+    if stale:
+        yield Text(f"From the last known candles: {', '.join(stale)}.", style="yellow")
+
+
+def recent(document: Entry) -> Iterable[RenderableType]:
+    """The newest predictions of the audit."""
+    if document["predictions"]:
+        yield Listing(_RECENT_COLUMNS, map(_recent_row, document["predictions"]))
+    else:
+        yield Text("No predictions yet.")
+
+
+_RECENT_COLUMNS: Final = (
+    Column("Made at"),
+    Column("Symbol", style="bold"),
+    Column("Signal"),
+    Column("P(up)", justify="right"),
+    Column("As of", rank=1),
+    Column("Model", rank=2),
+    Column("Prediction"),
+)
+
+
+def _recent_row(entry: Entry) -> tuple[str | Text, ...]:
+    return (
+        to_the_minute(entry["made_at"]),
+        entry["symbol"],
+        signal(entry["signal"]),
+        f"{entry['probability']:.3f}",
+        when(entry["as_of"]),
+        entry["model_id"],
+        entry["prediction_id"],
+    )

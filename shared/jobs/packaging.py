@@ -1,0 +1,85 @@
+"""From a training result to a model package: export with its proof, profile, examples, manifest."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+from shared.market.candles import rfc3339
+from shared.registry.golden import build_examples
+from shared.registry.manifest import GateResult, Manifest, Parity, Window
+from shared.registry.package import Package
+from shared.registry.profile import build_profile
+from shared.registry.scorer import Scorer
+from shared.training.export import export
+from shared.training.run import TrainingResult
+
+_SOURCES: Final = Path(__file__).resolve().parents[1]
+_LIBRARIES: Final = ("numpy", "scikit-learn", "lightgbm", "xgboost-cpu", "onnx", "onnxruntime")
+
+
+def build_package(result: TrainingResult) -> Package:
+    """The package of a training result; equal results give equal bytes.
+
+    Raises:
+        ExportRefused: the exported model disagrees with the fitted one.
+    """
+    dataset, fitted = result.dataset, result.fitted
+    validation = dataset.x[result.hold_out_rows]
+    model, parity = export(fitted, validation)
+    profile = build_profile(dataset.x, dataset.feature_names, result.unseen_scores, fitted.classes, dataset.y)
+    return Package.build(
+        _manifest(result, parity),
+        model=model,
+        examples=build_examples(Scorer(model), validation),
+        profile=profile.to_json(),
+        report=result.report_html.encode(),
+    )
+
+
+def _manifest(result: TrainingResult, parity: Parity) -> Manifest:
+    dataset, fitted, problem = result.dataset, result.fitted, result.findings.task.problem
+    return Manifest(
+        name=problem.model_name,
+        problem=problem.name,
+        kind=problem.kind.value,
+        feature_set=dataset.feature_set,
+        feature_set_hash=dataset.feature_set_hash,
+        feature_names=dataset.feature_names,
+        classes=fitted.classes,
+        threshold=problem.threshold,
+        horizon=dataset.horizon,
+        timeframe=dataset.timeframe,
+        memory=dataset.feature_memory,
+        algorithm=fitted.algorithm,
+        hyper_parameters=fitted.parameters,
+        metrics=result.metrics(),
+        gates=tuple(GateResult(**gate.json()) for gate in result.gates),
+        gates_passed=result.gates_passed,
+        suspected_leak=result.suspected_leak,
+        window=Window(start=rfc3339(int(dataset.timestamp[0])), end=rfc3339(int(dataset.timestamp[-1]))),
+        symbols=dataset.symbols,
+        rows=len(dataset),
+        dataset_fingerprint=dataset.fingerprint,
+        code_revision=code_revision(),
+        libraries=dict(_libraries()),
+        parity=parity,
+    )
+
+
+def code_revision(sources: Path = _SOURCES) -> str:
+    """`sha256:` and the hash of the library's Python sources: says what ran, also between commits."""
+    digest = hashlib.sha256()
+    for file in sorted(sources.rglob("*.py")):
+        digest.update(f"{file.relative_to(sources)}\n".encode() + file.read_bytes())
+    return f"sha256:{digest.hexdigest()}"
+
+
+def _libraries() -> Iterator[tuple[str, str]]:
+    yield "python", platform.python_version()
+    for name in _LIBRARIES:
+        yield name, version(name)

@@ -1,0 +1,179 @@
+"""The training job: `python -m shared.jobs.train --run RUN_ID`.
+
+Exit codes: 0 the run has ended as succeeded, rejected or cancelled (or had ended before); 1 it failed
+for a reason that may pass; 64 and up (sysexits.h) it can't succeed as it was asked for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from shared.config import Settings, load_settings
+from shared.errors import CallerError, Conflict, DependencyError, EngineError
+from shared.jobs.reporter import Reporter, Stopped
+from shared.logs import LOGGER, configure_logs
+from shared.market.store import CandleStore
+from shared.platform.connect import connect
+from shared.platform.ports import Event, Platform
+from shared.registry import Registry
+from shared.training.options import TrainingRequest
+from shared.training.runs import Run, Runs, RunStatus
+
+if TYPE_CHECKING:
+    from shared.training.run import TrainingResult
+
+DONE: Final = 0
+MAY_BE_RETRIED: Final = 1
+BAD_REQUEST: Final = 65  # EX_DATAERR
+OWN_FAULT: Final = 70  # EX_SOFTWARE
+
+FINISHED: Final = "training.finished"
+SOURCE: Final = "//mlengine/training"
+ACTOR: Final = "training"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m shared.jobs.train", description=__doc__)
+    parser.add_argument("--run", required=True, metavar="RUN_ID", help="the run to work on")
+    run_id = parser.parse_args(arguments).run
+    settings = load_settings()
+    configure_logs(settings.log_level)
+    return TrainingJob(settings, connect(settings)).work_on(run_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a run ends, and the process's exit code."""
+
+    status: RunStatus
+    code: int = DONE
+    result: dict[str, Any] | None = None
+    error: str | None = None
+
+
+class TrainingJob:
+    """Takes a run, trains, registers the model, and says in the run's document how it ended."""
+
+    def __init__(self, settings: Settings, platform: Platform) -> None:
+        self._settings = settings
+        self._platform = platform
+        self._runs = Runs(platform.documents, platform.now)
+
+    def work_on(self, run_id: str) -> int:
+        """Bring the run to its end; gives the exit code."""
+        worker = self._platform.new_id()
+        try:
+            run = self._runs.start(run_id, worker)
+        except EngineError as error:
+            LOGGER.error("training can't start", extra={"facts": {"run_id": run_id, "why": str(error)}})
+            return _exit_code(error)
+        if run.status.has_ended:
+            LOGGER.info(
+                "training has ended before", extra={"facts": {"run_id": run_id, "status": run.status}}
+            )
+            return DONE
+        with Reporter(self._runs, run_id, worker, clock=time.monotonic) as report:
+            ending = self._ending(run, report)
+            report.fall_silent()
+            return DONE if report.is_taken_over else self._end(run_id, worker, ending, report.timings)
+
+    def _ending(self, run: Run, report: Reporter) -> Ending:
+        """Do the work; how it ended, whatever happens."""
+        try:
+            return self._train(run, report)
+        except Stopped:
+            return Ending(RunStatus.CANCELLED)
+        except EngineError as error:
+            return Ending(RunStatus.FAILED, _exit_code(error), error=_in_words(error))
+        except Exception as error:  # noqa: BLE001 - the run's document must say what went wrong, whatever it was
+            LOGGER.exception("training failed", extra={"facts": {"run_id": run.run_id}})
+            return Ending(RunStatus.FAILED, OWN_FAULT, error=f"{type(error).__name__}: {error}")
+
+    def _end(self, run_id: str, worker: str, ending: Ending, timings: dict[str, float]) -> int:
+        facts = {"run_id": run_id, "status": str(ending.status), "error": ending.error}
+        try:
+            self._runs.finish(
+                run_id, worker, ending.status, timings=timings, result=ending.result, error=ending.error
+            )
+        except DependencyError as error:
+            LOGGER.error("training's end isn't recorded", extra={"facts": {**facts, "why": str(error)}})
+            return MAY_BE_RETRIED
+        except Conflict as error:
+            LOGGER.warning("training was ended by others", extra={"facts": {**facts, "why": str(error)}})
+            return DONE
+        self._announce(run_id, {**facts, "result": ending.result})
+        LOGGER.info("training ended", extra={"facts": {**facts, "timings": timings}})
+        return ending.code
+
+    def _train(self, run: Run, report: Reporter) -> Ending:
+        report("start", 0, 1, "loading the libraries")
+        from shared.jobs.packaging import build_package
+        from shared.training.run import train
+        from shared.training.series import load_series
+
+        request = TrainingRequest.from_data(run.request)
+        options = request.options(self._settings)
+        store = CandleStore(self._platform.documents, self._platform.blobs)
+        series = load_series(
+            store,
+            options,
+            self._settings.timeframe,
+            lambda done, of: report("candles", done, of, f"{done} of {of} symbols"),
+        )
+        result = train(request.spec, series, options, report)
+        report("export", 0, 1, "proving that the exported model answers as the fitted one")
+        package = build_package(result)
+        report("register", 0, 1, "keeping the package")
+        report.protect()
+        registry = self._registry()
+        version = registry.register(package, created_by=ACTOR, run_id=run.run_id)
+        activated = request.activate and result.may_activate
+        if activated:
+            registry.activate(version.id, by=ACTOR, reason=f"run {run.run_id}: all gates passed")
+        report("register", 1, 1, version.id)
+        status = RunStatus.SUCCEEDED if result.gates_passed else RunStatus.REJECTED
+        facts = {"version_id": version.id, "activated": activated, **_facts(result)}
+        return Ending(status, result=facts)
+
+    def _registry(self) -> Registry:
+        p = self._platform
+        return Registry(p.documents, p.blobs, p.events, p.now, p.new_id)
+
+    def _announce(self, run_id: str, facts: dict[str, Any]) -> None:
+        event = Event(run_id, SOURCE, FINISHED, self._platform.now(), facts)
+        try:
+            self._platform.events.publish(FINISHED, [event])
+        except EngineError as error:
+            LOGGER.warning("event not sent", extra={"facts": {"topic": FINISHED, "why": str(error)}})
+
+
+def _facts(result: TrainingResult) -> dict[str, Any]:
+    return {
+        "algorithm": result.fitted.algorithm,
+        "metrics": result.metrics(),
+        "gates": [gate.json() for gate in result.gates],
+        "gates_passed": result.gates_passed,
+        "suspected_leak": result.suspected_leak,
+        "warnings": list(result.findings.warnings),
+        "conclusion": result.findings.conclusion(),
+    }
+
+
+def _exit_code(error: EngineError) -> int:
+    if error.retryable:
+        return MAY_BE_RETRIED
+    return BAD_REQUEST if isinstance(error, CallerError) else OWN_FAULT
+
+
+def _in_words(error: EngineError) -> str:
+    details = "; ".join(f"{item.pointer} {item.detail}" for item in error.errors)
+    return f"{error} {details}".strip()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The twin's adapters: SQLite, a folder, and sub-processes on one machine."""

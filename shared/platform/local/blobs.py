@@ -1,0 +1,106 @@
+"""Blobs as files: `a/b.json` is the folder `a/b.json@` with one file, named by the content's sha256.
+
+A folder appears under its name by one rename, which fails where there is one: that makes a name
+write-once, and its content, size and checksum appear together or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path, PurePosixPath
+
+from shared.errors import AlreadyExists, CorruptBlob, InvalidInput, NotFound, PlatformUnavailable
+from shared.platform.local.files import publish_folder, sync_folder
+from shared.platform.ports import BlobInfo
+
+_PART = r"(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._=^-]{1,200}"
+_NAME = re.compile(rf"{_PART}(?:/{_PART})*\Z")
+_PREFIX = re.compile(r"(?!/)(?!(?:.*/)?\.{1,2}(?:/|\Z))[A-Za-z0-9._=^/-]*\Z")
+_MAX_NAME = 1_000
+_MAX_SUFFIX = 20  # people and their programs know files by it
+_MARK = "@"  # not a character of names: no blob's folder is another's
+_STAGING = "@staging"
+
+
+class FolderBlobs:
+    """The Blobs port on a folder. Its files are the contents as they were put."""
+
+    def __init__(self, folder: Path) -> None:
+        self._root = folder.absolute()
+        self._staging = self._root / _STAGING
+
+    def put(self, name: str, content: bytes) -> str:
+        if not _is_name(name):
+            raise InvalidInput(
+                "A blob's name is parts of letters, digits and '._=^-' joined by '/', none '.' or '..', "
+                f"at most 200 characters each and {_MAX_NAME} in all; found {name!r}."
+            )
+        sha256 = hashlib.sha256(content).hexdigest()
+        file = sha256 + PurePosixPath(name).suffix[:_MAX_SUFFIX]
+        with _translated(name):
+            if not publish_folder(self._folder(name), {file: content}, staging=self._staging):
+                raise AlreadyExists(f"The blob {name} exists already.")
+        return sha256
+
+    def get(self, name: str, *, sha256: str | None = None) -> bytes:
+        with _translated(name):
+            recorded, content = self._read(name)
+        found = hashlib.sha256(content).hexdigest()
+        for expected in (recorded, sha256 or recorded):
+            if found != expected:
+                raise CorruptBlob(f"The blob {name} has sha256 {found}, expected {expected}.")
+        return content
+
+    def list(self, prefix: str) -> Iterator[BlobInfo]:
+        with _translated(prefix):
+            found = sorted(self._walk(prefix), key=lambda info: info.name)
+        return iter(found)
+
+    def delete(self, name: str) -> None:
+        target = self._folder(name)
+        if not (_is_name(name) and target.exists()):
+            return
+        with _translated(name), tempfile.TemporaryDirectory(dir=self._staging) as trash:
+            with suppress(FileNotFoundError):  # somebody else deleted it
+                target.rename(trash)
+            sync_folder(target.parent)
+
+    def _folder(self, name: str) -> Path:
+        return self._root / (name + _MARK)
+
+    def _read(self, name: str) -> tuple[str, bytes]:
+        """The recorded sha256 and the content."""
+        try:
+            file = next(self._folder(name).iterdir() if _is_name(name) else iter(()))
+            return file.name[:64], file.read_bytes()
+        except (FileNotFoundError, StopIteration) as error:
+            raise NotFound(f"There is no blob {name}.") from error
+
+    def _walk(self, prefix: str) -> Iterator[BlobInfo]:
+        if not _PREFIX.match(prefix):
+            return
+        for folder, inner, files in os.walk(self._root / prefix.rpartition("/")[0]):
+            if _STAGING in inner:
+                inner.remove(_STAGING)
+            name = str(Path(folder).relative_to(self._root)).removesuffix(_MARK)
+            if files and name.startswith(prefix):
+                with suppress(FileNotFoundError):  # deleted meanwhile
+                    size_bytes = (Path(folder) / files[0]).stat().st_size
+                    yield BlobInfo(name, size_bytes, files[0][:64])
+
+
+def _is_name(text: str) -> bool:
+    return len(text) <= _MAX_NAME and _NAME.match(text) is not None
+
+
+@contextmanager
+def _translated(name: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise PlatformUnavailable(f"The folder of blobs failed at {name}: {error}.") from error

@@ -1,0 +1,254 @@
+"""Run documents: what became of every training run. Light: no training library is imported.
+
+A run is queued, then running, then ends as succeeded, rejected (trained, but its gates didn't pass),
+failed or cancelled; what has ended never changes again. Every change is a compare-and-swap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from shared.errors import AlreadyExists, Conflict, NotFound
+from shared.platform.cas import update
+from shared.platform.ports import Create, Data, Documents, Filter, JobState, JobStatus, Now, Order
+
+COLLECTION: Final = "runs"
+
+SILENCE_SECONDS: Final = 60.0
+"""A worker that has said nothing for that long, and isn't known to the job platform, is gone."""
+
+
+class RunStatus(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    REJECTED = "rejected"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def has_ended(self) -> bool:
+        return self not in (RunStatus.QUEUED, RunStatus.RUNNING)
+
+
+@dataclass(frozen=True, slots=True)
+class RunProgress:
+    stage: str = ""
+    done: int = 0
+    total: int = 0
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A run as it is recorded. Times are RFC 3339 text in UTC; `timings` are seconds per stage.
+
+    `worker` is the process at work: another one that takes over (a retry) puts its own name there.
+    `result` has the version id, the metrics and the gates; `error` says why it failed, for people.
+    """
+
+    run_id: str
+    status: RunStatus
+    request: Mapping[str, Any]
+    created_at: str
+    started_at: str | None = None
+    heartbeat_at: str | None = None
+    finished_at: str | None = None
+    worker: str | None = None
+    attempts: int = 0
+    progress: RunProgress = RunProgress()
+    timings: Mapping[str, float]
+    cancel_requested: bool = False
+    error: str | None = None
+    result: Mapping[str, Any] | None = None
+    seq: int = 0
+
+    def json(self) -> dict[str, Any]:
+        """The run for its readers."""
+        hidden = ("worker", "seq")
+        return {key: value for key, value in _to_data(self).items() if key not in hidden}
+
+
+@dataclass(frozen=True, slots=True)
+class RunPage:
+    runs: tuple[Run, ...]
+    cursor: str | None
+
+
+class Runs:
+    """The collection of run documents."""
+
+    def __init__(self, documents: Documents, now: Now) -> None:
+        self._documents = documents
+        self._now = now
+
+    def create(self, run_id: str, request: Mapping[str, Any]) -> Run:
+        """Record a queued run. Asking again with the same id and request gives the run that is there.
+
+        Raises:
+            AlreadyExists: the id belongs to a run with another request.
+        """
+        run = Run(
+            run_id=run_id,
+            status=RunStatus.QUEUED,
+            request=dict(request),
+            created_at=self._time(),
+            timings={},
+        )
+        try:
+            self._documents.commit([Create(COLLECTION, run_id, _to_data(run))])
+        except AlreadyExists:
+            there = self.get(run_id)
+            if there.request != run.request:
+                raise
+            return there
+        return run
+
+    def get(self, run_id: str) -> Run:
+        """The run.
+
+        Raises:
+            NotFound: no such run.
+        """
+        document = self._documents.get(COLLECTION, run_id)
+        return _found(run_id, None if document is None else document.data)
+
+    def list(self, *, limit: int = 50, cursor: str | None = None, status: RunStatus | None = None) -> RunPage:
+        """Runs, the newest first.
+
+        Raises:
+            InvalidInput: not a cursor of this listing.
+        """
+        page = self._documents.query(
+            COLLECTION,
+            where=[] if status is None else [Filter("status", "==", str(status))],
+            order_by=[Order("created_at", descending=True)],
+            limit=limit,
+            cursor=cursor,
+        )
+        return RunPage(tuple(_from_data(document.data) for document in page.documents), page.cursor)
+
+    def start(self, run_id: str, worker: str) -> Run:
+        """`worker` takes the run; one that had it before loses it. A run that has ended is given as it is."""
+
+        def change(run: Run) -> Run:
+            if run.status.has_ended:
+                return run
+            return replace(
+                run,
+                status=RunStatus.RUNNING,
+                worker=worker,
+                attempts=run.attempts + 1,
+                started_at=run.started_at or self._time(),
+                heartbeat_at=self._time(),
+            )
+
+        return self._change(run_id, change)
+
+    def beat(self, run_id: str, worker: str, progress: RunProgress, timings: Mapping[str, float]) -> Run:
+        """Say that `worker` lives and how far it is. The answer tells whether it was asked to stop.
+
+        Raises:
+            Conflict: the run has ended, or another worker has it: stop.
+        """
+
+        def change(run: Run) -> Run:
+            _must_have(run, worker)
+            return replace(run, progress=progress, timings=dict(timings), heartbeat_at=self._time())
+
+        return self._change(run_id, change)
+
+    def finish(
+        self,
+        run_id: str,
+        worker: str,
+        status: RunStatus,
+        *,
+        timings: Mapping[str, float],
+        result: Mapping[str, Any] | None = None,
+        error: str | None = None,
+    ) -> Run:
+        """End the run.
+
+        Raises:
+            Conflict: the run has ended, or another worker has it.
+        """
+
+        def change(run: Run) -> Run:
+            _must_have(run, worker)
+            return self._ended(run, status, timings=dict(timings), result=result, error=error)
+
+        return self._change(run_id, change)
+
+    def request_cancel(self, run_id: str) -> Run:
+        """Ask a run to stop: a queued one ends at once, a running one when its worker sees it."""
+
+        def change(run: Run) -> Run:
+            if run.status.has_ended:
+                return run
+            asked = replace(run, cancel_requested=True)
+            return self._ended(asked, RunStatus.CANCELLED) if run.status is RunStatus.QUEUED else asked
+
+        return self._change(run_id, change)
+
+    def reconcile(self, run_id: str, job: JobStatus) -> Run:
+        """End a run whose process is gone without having said so, by what the job platform knows of it."""
+
+        def change(run: Run) -> Run:
+            if run.status.has_ended or not self._is_gone(run, job.state):
+                return run
+            if run.cancel_requested or job.state is JobState.CANCELLED:
+                return self._ended(run, RunStatus.CANCELLED)
+            why = job.detail or "It said nothing for a minute and the job platform doesn't know it."
+            return self._ended(run, RunStatus.FAILED, error=f"The training process is gone. {why}")
+
+        return self._change(run_id, change)
+
+    def _is_gone(self, run: Run, job: JobState) -> bool:
+        if job is not JobState.UNKNOWN:
+            return job is not JobState.RUNNING
+        heard = datetime.fromisoformat(run.heartbeat_at or run.created_at)
+        return (self._now() - heard).total_seconds() > SILENCE_SECONDS
+
+    def _ended(self, run: Run, status: RunStatus, **changes: Any) -> Run:
+        return replace(run, status=status, finished_at=self._time(), **changes)
+
+    def _change(self, run_id: str, change: Callable[[Run], Run]) -> Run:
+        """Compare-and-swap; `change` gives the run itself where there is nothing to change."""
+
+        def of_data(data: Data | None) -> Data | None:
+            run = _found(run_id, data)
+            changed = change(run)
+            return None if changed is run else _to_data(replace(changed, seq=run.seq + 1))
+
+        document = update(self._documents, COLLECTION, run_id, of_data)
+        return _found(run_id, None if document is None else document.data)
+
+    def _time(self) -> str:
+        return self._now().astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _must_have(run: Run, worker: str) -> None:
+    if run.status.has_ended:
+        raise Conflict(f"Run {run.run_id} has ended: {run.status}.")
+    if run.worker != worker:
+        raise Conflict(f"Run {run.run_id} was taken over by another attempt.")
+
+
+def _found(run_id: str, data: Data | None) -> Run:
+    if data is None:
+        raise NotFound(f"There is no training run {run_id!r}.")
+    return _from_data(data)
+
+
+def _to_data(run: Run) -> dict[str, Any]:
+    return {**asdict(run), "status": str(run.status)}
+
+
+def _from_data(data: Mapping[str, Any]) -> Run:
+    status, progress = RunStatus(data["status"]), RunProgress(**data["progress"])
+    return Run(**{**data, "status": status, "progress": progress})

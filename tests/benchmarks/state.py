@@ -1,0 +1,119 @@
+"""What `predict` needs to find: ingested sample candles, and a live model of 200 trees. Made by the real code."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from shared.config import load_settings
+from shared.instance import Instance
+from shared.platform.connect import connect
+from shared.platform.local.events import SqliteEvents
+from shared.problems import problem
+from shared.registry import Manifest, Package, build_examples, build_profile
+from shared.registry.scorer import Scorer
+from shared.training.candidates import build_pipeline, fit
+from shared.training.dataset import Dataset, build_dataset
+from shared.training.export import export
+from shared.training.fitted import FittedModel
+from shared.training.options import TrainingOptions
+from shared.training.series import load_series
+from shared.problems.spec import Algorithm
+
+TREES = 200
+LEAVES = 31
+VALIDATION_ROWS = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The state folder, and a file of the rows that its model was fitted on (`x`, `y`), for the peers'."""
+
+    home: Path
+    rows: Path
+    features: int
+
+    def audited(self) -> int:
+        """How many predictions are in the audit's queue: all that were ever answered, as nothing takes them."""
+        events = _instance(self.home, "http://127.0.0.1:1").platform.events
+        assert isinstance(events, SqliteEvents)
+        return events.depths()["audit"].pending
+
+
+def prepare(work: Path, upstream_url: str) -> State:
+    """Ingest, fit, export, register, activate."""
+    home = work / "home"
+    instance = _instance(home, upstream_url)
+    asyncio.run(_ingest(instance))
+    dataset = _dataset(instance)
+    rows = work / "rows.npz"
+    np.savez(rows, x=dataset.x, y=dataset.y)
+    version = instance.registry.register(_package(dataset), created_by="benchmark")
+    instance.registry.activate(version.id, by="benchmark", reason="to be measured")
+    return State(home, rows, dataset.x.shape[1])
+
+
+def _instance(home: Path, upstream_url: str) -> Instance:
+    settings = load_settings(mlengine_home=home, market_data_url=upstream_url)
+    return Instance(settings, connect(settings))
+
+
+async def _ingest(instance: Instance) -> None:
+    report = await instance.market_desk.ingest(())
+    if report.failed or not report.added:
+        raise SystemExit(f"the sample candles could not be ingested: {report}")
+    await instance.upstream.aclose()
+
+
+def _dataset(instance: Instance) -> Dataset:
+    from shared.features import feature_set
+
+    timeframe = instance.settings.timeframe
+    series = load_series(instance.candle_store, TrainingOptions(), timeframe, lambda done, of: None)
+    return build_dataset(series, feature_set(problem("market_signal").feature_set), horizon=1)
+
+
+def _package(dataset: Dataset) -> Package:
+    """A model of the size that is measured. It passes no judgement on markets: it has no gates."""
+    parameters = {"n_estimators": TREES, "num_leaves": LEAVES}
+    pipeline = fit(build_pipeline(Algorithm.LIGHTGBM, parameters, 0), dataset.x, dataset.y)
+    fitted = FittedModel("lightgbm", pipeline, None, dataset.feature_names, ("down", "up"), parameters)
+    onnx, parity = export(fitted, dataset.x[-VALIDATION_ROWS:])
+    scorer = Scorer(onnx)
+    manifest = Manifest(
+        name="market-signal",
+        problem="market_signal",
+        kind="market",
+        feature_set=dataset.feature_set,
+        feature_set_hash=dataset.feature_set_hash,
+        feature_names=dataset.feature_names,
+        classes=fitted.classes,
+        threshold=0.5,
+        horizon=dataset.horizon,
+        timeframe=dataset.timeframe,
+        memory=None,
+        algorithm=fitted.algorithm,
+        hyper_parameters=parameters,
+        metrics={},
+        gates=(),
+        gates_passed=True,
+        suspected_leak=False,
+        rows=len(dataset),
+        dataset_fingerprint=dataset.fingerprint,
+        code_revision="benchmark",
+        libraries={"python": "3", "onnx": "1"},
+        parity=parity,
+    )
+    profile = build_profile(
+        dataset.x, dataset.feature_names, scorer.score(dataset.x)[:, 1], fitted.classes, dataset.y
+    )
+    return Package.build(
+        manifest,
+        model=onnx,
+        examples=build_examples(scorer, dataset.x),
+        profile=profile.to_json(),
+        report=b"<!doctype html><title>Benchmark</title>",
+    )

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from shared.problems import problem
+from shared.problems.spec import Algorithm
+from shared.training.candidates import build_pipeline, fit, positive_score
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(3_000, 6)).astype(np.float32)
+Y = (X[:, 0] + RNG.normal(size=3_000) > 0).astype(np.int8)
+NEW = RNG.normal(size=(500, 6)).astype(np.float32)
+
+
+def _small(algorithm: Algorithm) -> dict[str, object]:
+    """The problem's own parameters, with few trees."""
+    parameters = next(p for _, a, p in problem("market_signal").variants() if a is algorithm)
+    return {
+        key: min(value, 20) if key in ("n_estimators", "max_iter") else value
+        for key, value in parameters.items()
+    }
+
+
+@pytest.mark.parametrize("algorithm", Algorithm)
+def test_same_data_and_seed_give_the_same_bits(algorithm: Algorithm) -> None:
+    first, second = (
+        positive_score(fit(build_pipeline(algorithm, _small(algorithm), seed=7, rows=len(X)), X, Y), NEW)
+        for _ in range(2)
+    )
+    np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize("algorithm", Algorithm)
+def test_candidate_learns_and_answers_with_probabilities(algorithm: Algorithm) -> None:
+    score = positive_score(fit(build_pipeline(algorithm, _small(algorithm), seed=7, rows=len(X)), X, Y), NEW)
+    assert ((score > 0) & (score < 1)).all()
+    assert np.corrcoef(score, NEW[:, 0])[0, 1] > 0.8
+
+
+@pytest.mark.parametrize("algorithm", Algorithm)
+def test_missing_values_are_answered(algorithm: Algorithm) -> None:
+    pipeline = fit(build_pipeline(algorithm, _small(algorithm), seed=7, rows=len(X)), X, Y)
+    assert np.isfinite(positive_score(pipeline, np.full((2, 6), np.nan, np.float32))).all()
+
+
+def test_preprocessing_is_fitted_on_the_training_rows_alone() -> None:
+    pipeline = fit(
+        build_pipeline(Algorithm.LOGISTIC_REGRESSION, {}, seed=0, rows=1_000), X[:1_000], Y[:1_000]
+    )
+    np.testing.assert_allclose(pipeline["imputer"].statistics_, np.median(X[:1_000], axis=0), rtol=1e-6)
+    np.testing.assert_allclose(pipeline["scaler"].mean_, X[:1_000].mean(axis=0), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "name", "value"),
+    [
+        (Algorithm.RANDOM_FOREST, "min_samples_leaf", 100),
+        (Algorithm.HIST_GRADIENT_BOOSTING, "min_samples_leaf", 100),
+        (Algorithm.LIGHTGBM, "min_child_samples", 100),
+        (Algorithm.XGBOOST, "min_child_weight", 25),
+    ],
+)
+def test_share_of_a_leaf_becomes_the_librarys_parameter(algorithm: Algorithm, name: str, value: int) -> None:
+    pipeline = build_pipeline(algorithm, {"min_leaf_share": 0.01}, seed=0, rows=10_000)
+    assert pipeline[-1].get_params()[name] == value
+
+
+def test_leaf_keeps_twenty_rows_where_the_share_is_less() -> None:
+    pipeline = build_pipeline(Algorithm.LIGHTGBM, {"min_leaf_share": 0.01}, seed=0, rows=100)
+    assert pipeline[-1].min_child_samples == 20
