@@ -4,6 +4,15 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
+# LightGBM needs an OpenMP runtime that its package doesn't bring. Where the system has none, that of
+# scikit-learn's package serves: it is linked into this folder when the environment is made.
+OPENMP := $(CURDIR)/$(VENV)/lib/openmp
+export LD_LIBRARY_PATH := $(OPENMP)$(if $(LD_LIBRARY_PATH),:$(LD_LIBRARY_PATH))
+define link_openmp
+@$(BIN)/python -c 'import ctypes; ctypes.CDLL("libgomp.so.1")' 2>/dev/null || \
+	{ mkdir -p $(OPENMP) && ln -sf $(CURDIR)/$(VENV)/lib/python*/site-packages/scikit_learn.libs/libgomp-*.so* $(OPENMP)/libgomp.so.1; }
+endef
+
 .DEFAULT_GOAL := help
 .PHONY: help up test check bench lock openapi format clean
 
@@ -50,9 +59,11 @@ $(BIN)/python:
 $(VENV)/.twin: infra/requirements/twin.txt | $(BIN)/python
 	@echo "Installing the locked packages ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	$(link_openmp)
 	@touch $@
 
 $(VENV)/.dev: infra/requirements/dev.txt | $(BIN)/python
 	@echo "Installing the locked packages for development ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	$(link_openmp)
 	@touch $@ $(VENV)/.twin

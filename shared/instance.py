@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from shared.config import Settings, settings
 from shared.errors import NoActiveModel
+from shared.logs import configure_logs
 from shared.platform.connect import connect
 from shared.platform.ports import Event, Platform
 
@@ -158,6 +159,7 @@ def current_instance() -> Instance:
         with _lock:
             if _current is None:
                 read = settings()
+                configure_logs(read.log_level)
                 _current = Instance(read, connect(read))
     return _current
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 from datetime import UTC, datetime
 from typing import Any, TextIO
+
+from pydantic_core import to_json
 
 LOGGER = logging.getLogger("mlengine")
 
@@ -25,7 +26,7 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             line["stack_trace"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)
+        return to_json(line, serialize_unknown=True).decode()
 
 
 def configure_logs(level: str, stream: TextIO | None = None) -> None:

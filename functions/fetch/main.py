@@ -1,10 +1,10 @@
 """Candles: ingest them from the upstream by call or by topic candles.requested, and show them."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime, time
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from shared.market.candles import rfc3339
 from shared.market.ingest import SymbolIngest
@@ -12,10 +12,13 @@ from shared.market.symbols import Symbol
 from shared.platform.ports import Event
 from shared.schema import Answer, Body, Query
 from shared.web import Call, Function, Problem, problem_of
+from shared.web.decoding import read_data
+from shared.web.moments import Moment
 
 function = Function("fetch", needs=["documents"])
 
-Moment = Annotated[date | AwareDatetime, Field(description="An ISO date, or a time with its offset.")]
+FIRST_SECOND = int(datetime(1900, 1, 1, tzinfo=UTC).timestamp())
+LAST_SECOND = int(datetime(2200, 1, 1, tzinfo=UTC).timestamp())
 
 
 class FetchBody(Body):
@@ -86,11 +89,9 @@ class LatestPrice(Answer):
     stale: bool
 
 
-def seconds(moment: date | datetime | None) -> int | None:
-    if moment is None:
-        return None
-    at = moment if isinstance(moment, datetime) else datetime.combine(moment, time(), UTC)
-    return int(at.timestamp())
+def seconds(moment: datetime | None) -> int | None:
+    """Seconds since 1970, within the centuries in which there are candles."""
+    return None if moment is None else min(max(int(moment.timestamp()), FIRST_SECOND), LAST_SECOND)
 
 
 def fetched(done: SymbolIngest, call: Call) -> FetchedSymbol:
@@ -151,12 +152,15 @@ async def latest_price(call: Call, query: SymbolQuery) -> LatestPrice:
 
 @function.events
 async def requested(events: Sequence[Event], call: Call) -> None:
-    """Ingest on request; `data` has the members of POST /fetch."""
+    """Ingest on request; `data` has the members of POST /fetch. It comes again where a retry may help."""
     for event in events:
-        body = FetchBody.model_validate(dict(event.data), strict=False)
-        await call.instance.market_desk.ingest(
+        body = read_data(FetchBody, event.data)
+        report = await call.instance.market_desk.ingest(
             body.symbols, start=seconds(body.start), end=seconds(body.end), headers=call.outgoing_headers
         )
+        for done in report.symbols:
+            if done.error is not None and done.error.retryable:
+                raise done.error
 
 
 main = function.entry_point()

@@ -4,12 +4,13 @@ import asyncio
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 from starlette.responses import HTMLResponse, Response
 
 from shared.registry import Promotion, Version
 from shared.schema import Answer, Body, Query
 from shared.web import Call, Function
+from shared.web.moments import Time
 
 function = Function("models", needs=["documents"])
 
@@ -26,7 +27,7 @@ class ModelsQuery(PageQuery):
 
 
 class PromotionsQuery(PageQuery):
-    at: Annotated[AwareDatetime | None, Field(description="Answer only what was live at this time.")] = None
+    at: Annotated[Time | None, Field(description="Answer only what was live at this time.")] = None
 
 
 class Reason(Body):

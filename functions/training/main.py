@@ -7,10 +7,11 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from shared.platform.ports import Event
-from shared.schema import Answer, Query
+from shared.schema import Answer, Body, Query
 from shared.training.options import TrainingRequest
 from shared.training.runs import Run
 from shared.web import Call, Function
+from shared.web.decoding import read_data
 
 function = Function("training", needs=["documents"])
 
@@ -18,6 +19,13 @@ function = Function("training", needs=["documents"])
 class RunsQuery(Query):
     limit: Annotated[int, Field(ge=1, le=200)] = 20
     cursor: Annotated[str | None, Field(max_length=1000)] = None
+
+
+class Requested(Body):
+    """What the event of a requested run says."""
+
+    run_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
+    request: dict[str, Any]
 
 
 class RunAnswer(Answer):
@@ -80,7 +88,8 @@ async def cancel(call: Call, run_id: str) -> RunAnswer:
 async def start(events: Sequence[Event], call: Call) -> None:
     """Start the job of each requested run, once however often the event comes."""
     for event in events:
-        await asyncio.to_thread(call.instance.training_desk.start, event.data)
+        asked = read_data(Requested, event.data)
+        await asyncio.to_thread(call.instance.training_desk.start, asked.run_id, asked.request)
 
 
 main = function.entry_point()

@@ -2,6 +2,11 @@
 
 import sys
 
-from infra.local.twin import main
+INTERRUPTED = 130
 
-sys.exit(main())
+try:
+    from infra.local.twin import main
+
+    sys.exit(main())
+except KeyboardInterrupt:  # before it could listen for it
+    sys.exit(INTERRUPTED)

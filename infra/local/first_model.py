@@ -8,7 +8,7 @@ import shlex
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import httpx
 from rich.console import Console
@@ -23,16 +23,33 @@ from shared.registry import Version
 PROBLEM = "market_signal"
 BOOTSTRAP = "bootstrap"
 START_SECONDS = 30.0
+COMMAND = ".venv/bin/mlengine"
 
 
-@dataclass(frozen=True, slots=True)
 class FirstModel:
     """The first start's steps, by the commands that a user would type."""
 
-    instance: Instance
-    url: str
-    api_key: str
-    console: Console
+    def __init__(
+        self,
+        instance: Instance,
+        url: str,
+        api_key: str,
+        console: Console,
+        *,
+        is_stopping: Callable[[], bool],
+    ) -> None:
+        self.instance = instance
+        self.url = url
+        self.api_key = api_key
+        self.console = console
+        self._command: subprocess.Popen[bytes] | None = None
+        self._is_stopping = is_stopping
+
+    def stop(self) -> None:
+        """End the command at work, from another thread."""
+        if self._command is not None:
+            self._command.terminate()
+            self.console.show_cursor()  # its progress bars hid it
 
     def welcome(self) -> None:
         """Make sure that a model is active, then print the URLs and one prediction."""
@@ -41,11 +58,12 @@ class FirstModel:
             if self.instance.registry.active(self._model_name) is None:
                 self._make()
             self._print_welcome()
-        except (EngineError, httpx.HTTPError, subprocess.CalledProcessError, TimeoutError) as error:
-            self.console.print(
-                f"[yellow]The twin runs at {self.url}, but no model is active:[/yellow] {error}"
-            )
-            self.console.print("Look with: mlengine doctor")
+        except (EngineError, httpx.HTTPError, TimeoutError) as error:
+            if not self._is_stopping():
+                self.console.print(
+                    f"[yellow]The twin runs at {self.url}, but can't predict yet:[/yellow] {error}"
+                )
+                self.console.print(f"Look with: {COMMAND} doctor")
 
     @property
     def _model_name(self) -> str:
@@ -64,12 +82,13 @@ class FirstModel:
 
     def _make(self) -> None:
         self.console.print("No model is active yet. [bold]Ingesting candles[/bold] from the upstream ...")
-        self._mlengine("ingest", check=True)
+        if self._mlengine("ingest") != 0:
+            raise EngineError("no candles were ingested, for the reason above.")
         self.console.print("[bold]Training[/bold] a first model ...")
-        self._mlengine("train", check=False)  # exits with 1 where the gates didn't pass
+        self._mlengine("train")  # exits with 1 where the gates didn't pass
         newest = self.instance.registry.list(self._model_name, limit=1).versions
         if not newest:
-            raise EngineError("the training run registered no version; 'mlengine runs' says why")
+            raise EngineError("the training run registered no version, for the reason above.")
         self._activate(newest[0])
 
     def _activate(self, version: Version) -> None:
@@ -83,10 +102,19 @@ class FirstModel:
                 'it is live as a demonstration only, and every answer says "gates_passed": false.'
             )
 
-    def _mlengine(self, *arguments: str, check: bool) -> None:
+    def _mlengine(self, *arguments: str) -> int:
+        """Run a command; gives its exit code. It gets no Ctrl-C of its own, `stop` ends it."""
         environment = {**os.environ, "MLENGINE_URL": self.url, "MLENGINE_API_KEY": self.api_key}
-        command = [sys.executable, "-m", "shared.cli", *arguments]
-        subprocess.run(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, check=check)  # noqa: S603 - our own command
+        self._command = subprocess.Popen(  # noqa: S603 - our own command
+            [sys.executable, "-m", "shared.cli", *arguments],
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        if self._is_stopping():
+            self._command.terminate()
+        return self._command.wait()
 
     def _print_welcome(self) -> None:
         symbol = self.instance.candle_store.symbols(self.instance.settings.timeframe)[0]
@@ -99,7 +127,7 @@ class FirstModel:
                 f"API            {self.url}\n"
                 f"Documentation  {self.url}/docs\n"
                 f"Model report   {self.url}/models/{self._model_name}/report\n"
-                f"Command line   .venv/bin/mlengine --help",
+                f"Command line   {COMMAND} --help",
                 title="ML Engine is up (Ctrl-C stops it; its state is kept)",
                 expand=False,
             )

@@ -7,6 +7,7 @@ import contextlib
 import fcntl
 import os
 import secrets
+import signal
 import socket
 import threading
 from collections.abc import Iterator
@@ -37,16 +38,14 @@ GRACE_SECONDS = 5
 
 
 def main() -> int:
-    """Run until interrupted; gives the exit code."""
+    """Run until interrupted or terminated; gives the exit code."""
     console = Console()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that it closes its parts then too
     try:
-        with ExitStack() as stack:
+        with contextlib.suppress(KeyboardInterrupt), ExitStack() as stack:
             twin = Twin(load_settings(), stack, console)
-            with (
-                contextlib.suppress(KeyboardInterrupt),
-                asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
-            ):
-                runner.run(twin.serve())
+            runner = stack.enter_context(asyncio.Runner(loop_factory=uvloop.new_event_loop))
+            runner.run(twin.serve())
     except EngineError as error:
         console.print(f"[red]{error.title}:[/red] {error.detail}")
         return 1
@@ -107,17 +106,18 @@ class Twin:
                 timeout_graceful_shutdown=GRACE_SECONDS,
             )
         )
+        first_model = FirstModel(
+            self.instance, self.url, self.api_key, self._console, is_stopping=lambda: server.should_exit
+        )
         subscriptions = [name for names in catalogue.subscriptions.values() for name in names]
-        welcome = threading.Thread(target=self._welcome, name="welcome", daemon=True)
+        welcome = threading.Thread(target=first_model.welcome, name="welcome", daemon=True)
         dispatcher.start(subscriptions)
         welcome.start()
         try:
             await server.serve(sockets=[self._socket])
         finally:
+            first_model.stop()
             await asyncio.to_thread(dispatcher.stop)
-
-    def _welcome(self) -> None:
-        FirstModel(self.instance, self.url, self.api_key, self._console).welcome()
 
 
 @contextmanager

@@ -9,9 +9,11 @@ Nothing in the file is repaired: rows come in their order, missing values as nul
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -113,6 +115,14 @@ def create_app(path: Path = SAMPLE) -> Starlette:
 def main(arguments: Iterable[str] | None = None) -> None:
     """Serve until interrupted, or until the process `--parent-pid` is gone."""
     options = _options(arguments)
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            _serve(options)
+    except OSError as error:
+        sys.exit(f"The sample upstream can't start: {error}")
+
+
+def _serve(options: argparse.Namespace) -> None:
     config = uvicorn.Config(create_app(options.data), log_level="warning", access_log=False, lifespan="off")
     server = uvicorn.Server(config)
     if options.parent_pid:
@@ -204,8 +214,8 @@ def _number(value: float | None) -> str:
 def _timeframe(stamps: list[str], seconds: NDArray[np.int64]) -> str:
     if len(stamps[0]) == _DATE_LENGTH:
         return "1d"
-    steps = np.diff(seconds)
-    minutes = int(steps[steps > 0].min(initial=3_600)) // 60
+    forward = [step for step in np.diff(seconds).tolist() if step > 0]
+    minutes = int(np.median(forward or [3_600])) // 60
     return f"{minutes // 60}h" if minutes % 60 == 0 else f"{minutes}m"
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 FIRST_PAUSE_SECONDS: Final = 0.05
 LONGEST_PAUSE_SECONDS: Final = 1.0
 PATIENCE_SECONDS: Final = 30.0
-"""How long a follower keeps asking an engine that doesn't answer: it may be starting again."""
+"""How long a follower keeps asking an engine that is away: it may be starting again."""
 
 
 def status_of(client: Client, run_id: str) -> Document:
@@ -58,7 +58,7 @@ def _states(client: Client, run_id: str) -> Iterator[Document]:
         try:
             run = status_of(client, run_id)
         except CliProblem as failure:
-            if failure.exit_code is not ExitCode.UNREACHABLE or time.monotonic() - heard > PATIENCE_SECONDS:
+            if not failure.is_retryable or time.monotonic() - heard > PATIENCE_SECONDS:
                 raise
         else:
             heard = time.monotonic()
@@ -75,13 +75,13 @@ class _Stages:
     def __init__(self, output: Output, progress: Progress) -> None:
         self._output = output
         self._progress = progress
-        self._tasks: dict[str, TaskID] = {"queued": progress.add_task("queued", total=None, message="")}
+        self._tasks: dict[str, TaskID] = {"": progress.add_task("waiting", total=None, message="")}
 
     def show(self, run: Document) -> None:
-        if run["status"] == "queued":
-            return
         now = run["progress"]
-        name = now["stage"] or "starting"
+        name = now["stage"]
+        if not name:
+            return
         if name not in self._tasks:
             self._complete_all()
             self._tasks[name] = self._progress.add_task(name.replace("_", " "), total=None, message="")

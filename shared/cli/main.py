@@ -19,6 +19,8 @@ def run() -> NoReturn:
             stream.reconfigure(errors="replace")  # what the terminal can't show must not end the command
     try:
         from shared.cli.app import app
+    except KeyboardInterrupt:
+        sys.exit(130)
     except ModuleNotFoundError as error:
         sys.exit(f"The package {error.name} isn't installed in {sys.prefix}. Mend it with: make up")
     app(prog_name="mlengine")

@@ -42,6 +42,12 @@ class Output:
         for part in view(printable(document)):
             self.out.print(part)
 
+    def show_page(self, document: dict[str, Any], view: View) -> None:
+        """Write part of a list, and tell people how to go on."""
+        self.show(document, view)
+        if document["cursor"]:
+            self.note(f"There is more: --cursor {printable(document['cursor'])}")
+
     def note(self, text: str) -> None:
         """Tell people something on the side."""
         if not self.as_json:
@@ -49,18 +55,9 @@ class Output:
 
     def progress(self) -> Progress:
         """Bars on standard error, where a person is watching; they vanish when done."""
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+        from shared.cli.views.bars import bars
 
-        return Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[message]}", markup=False, style="dim"),
-            console=self.err,
-            transient=True,
-            disable=not self.is_watched,
-        )
+        return bars(self.err, is_shown=self.is_watched)
 
     @property
     def is_watched(self) -> bool:

@@ -33,6 +33,11 @@ class CliProblem(Exception):
     def slug(self) -> str:
         return slug_of(self.document)
 
+    @property
+    def is_retryable(self) -> bool:
+        """Whether the same call may succeed later."""
+        return bool(self.document.get("retryable"))
+
 
 def problem(
     slug: str,

@@ -20,12 +20,14 @@ from shared.features.kernels import (
     rolling_maximum,
     rolling_mean,
     rolling_minimum,
+    rolling_sum,
     z_score,
 )
 from shared.features.program import Program
 
 _OPEN, _HIGH, _LOW, _CLOSE, _VOLUME = map(column, ("open", "high", "low", "close", "volume"))
 _PREVIOUS = lag(_CLOSE, 1)
+_PER_CLOSE = 1.0 / _CLOSE  # one division for many features
 
 _USAGE = "common usage"
 _WILDER = "Wilder, New Concepts in Technical Trading Systems (1978)"
@@ -101,9 +103,9 @@ def moving_average(window: int) -> Feature:
 
 
 def close_to_average(window: int) -> Feature:
-    average = rolling_mean(_CLOSE, window)
-    meaning = f"distance of the close from its mean over {window} candles"
-    return Feature(f"close_to_average_{window}", (_CLOSE - average) / average, "share", meaning)
+    total = rolling_sum(_CLOSE, window)
+    meaning = f"distance of the close from its mean over {window} candles, over that mean"
+    return Feature(f"close_to_average_{window}", (_CLOSE * window - total) / total, "share", meaning)
 
 
 def volatility(window: int) -> Feature:
@@ -132,21 +134,21 @@ def moving_average_divergence(fast: int, slow: int, signal: int) -> tuple[Featur
     name, unit = f"macd_{fast}_{slow}", "share"
     meaning = f"exponential mean of {fast} less that of {slow}, over close"
     return (
-        Feature(name, line / _CLOSE, unit, meaning, _APPEL),
+        Feature(name, line * _PER_CLOSE, unit, meaning, _APPEL),
         Feature(
             f"{name}_signal_{signal}",
-            mean / _CLOSE,
+            mean * _PER_CLOSE,
             unit,
             f"exponential mean of {signal} of the line",
             _APPEL,
         ),
-        Feature(f"{name}_histogram_{signal}", (line - mean) / _CLOSE, unit, "line less signal", _APPEL),
+        Feature(f"{name}_histogram_{signal}", (line - mean) * _PER_CLOSE, unit, "line less signal", _APPEL),
     )
 
 
 def average_true_range(window: int) -> Feature:
     true_range = maximum(_HIGH, _PREVIOUS) - minimum(_LOW, _PREVIOUS)
-    formula = exponential_mean(true_range, 1 / window) / _CLOSE
+    formula = exponential_mean(true_range, 1 / window) * _PER_CLOSE
     meaning = f"Wilder's mean of {window} true ranges, over close"
     return Feature(f"atr_{window}", formula, "share", meaning, _WILDER)
 
@@ -178,8 +180,8 @@ def gap() -> Feature:
 
 
 def candle_shape() -> tuple[Feature, Feature, Feature]:
-    upper = (_HIGH - maximum(_OPEN, _CLOSE)) / _CLOSE
-    lower = (minimum(_OPEN, _CLOSE) - _LOW) / _CLOSE
+    upper = (_HIGH - maximum(_OPEN, _CLOSE)) * _PER_CLOSE
+    lower = (minimum(_OPEN, _CLOSE) - _LOW) * _PER_CLOSE
     return (
         Feature("body", (_CLOSE - _OPEN) / _OPEN, "share", "close against open"),
         Feature("upper_wick", upper, "share", "high above the body, over close"),

@@ -58,6 +58,9 @@ class Expression:
     def __mul__(self, other: Operand) -> Expression:
         return apply("multiply", self, other)
 
+    def __rtruediv__(self, other: float) -> Expression:
+        return apply("divide", other, self)
+
     def __truediv__(self, other: Operand) -> Expression:
         return apply("divide", self, other)
 

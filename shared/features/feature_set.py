@@ -103,8 +103,8 @@ class FeatureSet:
         needed = self.memory + rows
         if len(candles) < needed:
             raise NotEnoughCandles(
-                f"{rows} row(s) of {self.name!r} need {needed} candles of {candles.symbol}, "
-                f"found {len(candles)}: ask for an earlier start or fewer rows."
+                f"{rows} row(s) of {self.name!r} need {needed} candles of {candles.symbol}, and "
+                f"{len(candles)} are there: ask for an earlier start or fewer rows."
             )
 
     @functools.cached_property

@@ -72,6 +72,9 @@ class CalendarTable:
         days = day_of(int(timestamps.max())) - self._first + 1
         self._table = calendar_of(self._first + np.arange(min(days, _CYCLE_DAYS)))
 
-    def write(self, name: str, timestamps: Seconds, out: Values) -> None:
-        row = self._table[CALENDAR.index(name)]
-        row.take(timestamps // _DAY_SECONDS - self._first, out=out, mode="wrap")
+    def places(self, timestamps: Seconds) -> NDArray[np.int64]:
+        """Which column of the table each candle's day is."""
+        return timestamps // _DAY_SECONDS - self._first
+
+    def write(self, name: str, places: NDArray[np.int64], out: Values) -> None:
+        self._table[CALENDAR.index(name)].take(places, out=out, mode="wrap")

@@ -75,8 +75,11 @@ def rolling_deviation(x: Expression, window: int) -> Expression:
 
 @kernel
 def z_score(x: Expression, window: int) -> Expression:
-    """Distance from the rolling mean in population standard deviations (divisor `window`)."""
-    return (x - rolling_mean(x, window)) / square_root(rolling_squares(x, window) * (1.0 / window))
+    """Distance from the rolling mean in population standard deviations (divisor `window`).
+
+    Both are taken `window` times: one division less.
+    """
+    return (x * window - rolling_sum(x, window)) / square_root(rolling_squares(x, window) * window)
 
 
 @kernel

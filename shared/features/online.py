@@ -7,7 +7,6 @@ so the bits are too.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.features import inputs
-from shared.features.operations import OPERATIONS
+from shared.features.operations import bind
 from shared.features.program import Program
 from shared.features.schedule import batches
 from shared.market.candles import COLUMNS as CANDLE_COLUMNS
@@ -120,16 +119,14 @@ class _Buffer:
 
     def _bind(self, batch: _Batch) -> tuple[Places, Values, Callable[[], object]]:
         gathered = np.empty(batch.operands.shape)
-        call = functools.partial(OPERATIONS[batch.operation], *gathered, out=self._values[batch.results])
-        return batch.operands, gathered, call
+        return batch.operands, gathered, bind(batch.operation, gathered, self._values[batch.results])
 
     def evaluate(self, candles: Candles) -> Values:
         self._load(candles)
         take = self._values.take
-        with np.errstate(all="ignore"):
-            for places, gathered, call in self._calls:
-                take(places, None, gathered, "clip")  # the only mode that doesn't copy `gathered` first
-                call()
+        for places, gathered, call in self._calls:
+            take(places, None, gathered, "clip")  # the only mode that doesn't copy `gathered` first
+            call()
         return take(self._plan.row)
 
     def _load(self, candles: Candles) -> None:

@@ -59,16 +59,19 @@ class Program:
         results = tuple(numbering.read(formula) for formula in formulas)
         steps = tuple(numbering.steps)
         program = Program(steps, results, _memories(steps), _reaches(steps, results))
-        program._check_columns()
+        program._check()
         return program
 
-    def _check_columns(self) -> None:
+    def _check(self) -> None:
+        if any(self.steps[read.step].operation == "constant" for read in self.results):
+            raise ValueError("a formula can't be a constant")
         for step, reach in zip(self.steps, self.reaches, strict=True):
             if step.operation == "column" and step.parameter not in COLUMNS:
                 raise ValueError(f"a column must be one of {', '.join(COLUMNS)}; found {step.parameter}")
             if step.parameter in CALENDAR and reach:
                 raise ValueError(f"{step.parameter} can't be lagged: online, only the last day's is known")
 
+    @functools.cached_property
     def result_memories(self) -> tuple[int, ...]:
         """How many earlier candles influence each result."""
         return tuple(self.memories[r.step] + r.lag for r in self.results)
@@ -76,20 +79,20 @@ class Program:
     @functools.cached_property
     def memory(self) -> int:
         """How many earlier candles influence the results."""
-        return max(self.result_memories())
+        return max(self.result_memories)
+
+    @functools.cached_property
+    def result_places(self) -> tuple[tuple[tuple[int, int], ...], ...]:
+        """For each step the results that read it: their positions, and with what lag."""
+        places: list[list[tuple[int, int]]] = [[] for _ in self.steps]
+        for position, read in enumerate(self.results):
+            places[read.step].append((position, read.lag))
+        return tuple(tuple(own) for own in places)
 
     def canonical(self) -> list[object]:
         """The program as plain lists: equal for equal programs, different for different ones."""
         results = [(read.step, read.lag) for read in self.results]
         return [[step.canonical() for step in self.steps], results]
-
-    def last_uses(self) -> list[int]:
-        """Number of the last step that reads each step; its own number where none does."""
-        last = list(range(len(self.steps)))
-        for number, step in enumerate(self.steps):
-            for read in step.reads:
-                last[read.step] = number
-        return last
 
 
 class _Numbering:

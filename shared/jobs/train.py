@@ -112,6 +112,7 @@ class TrainingJob:
 
     def _train(self, run: Run, report: Reporter) -> Ending:
         report("start", 0, 1, "loading the libraries")
+        from shared.jobs.champion import against_champion
         from shared.jobs.packaging import build_package
         from shared.training.run import train
         from shared.training.series import load_series
@@ -132,12 +133,20 @@ class TrainingJob:
         report.protect()
         registry = self._registry()
         version = registry.register(package, created_by=ACTOR, run_id=run.run_id)
-        activated = request.activate and result.may_activate
+        verdict = against_champion(result, registry)
+        activated = request.activate and result.may_activate and verdict.is_better
         if activated:
-            registry.activate(version.id, by=ACTOR, reason=f"run {run.run_id}: all gates passed")
+            registry.activate(
+                version.id, by=ACTOR, reason=f"run {run.run_id}: all gates passed; {verdict.why}"
+            )
         report("register", 1, 1, version.id)
         status = RunStatus.SUCCEEDED if result.gates_passed else RunStatus.REJECTED
-        facts = {"version_id": version.id, "activated": activated, **_facts(result)}
+        facts = {
+            "version_id": version.id,
+            "activated": activated,
+            "champion": verdict.json(),
+            **_facts(result),
+        }
         return Ending(status, result=facts)
 
     def _registry(self) -> Registry:

@@ -29,6 +29,7 @@ class _Row:
     """The feature row of one set of candles, kept while these candles are the latest."""
 
     candles: Candles
+    as_of: str
     feature_set_hash: str
     values: list[float]
     inputs: NDArray[np.float32]
@@ -95,7 +96,8 @@ class MarketPredictor:
         if known is not None and known.candles is candles and known.feature_set_hash == features.hash:
             return known
         values = features.latest(candles)
-        row = _Row(candles, features.hash, values.tolist(), values.astype(np.float32)[np.newaxis])
+        as_of = rfc3339(int(candles.timestamp[-1]))
+        row = _Row(candles, as_of, features.hash, values.tolist(), values.astype(np.float32)[np.newaxis])
         self._rows[symbol] = row
         return row
 
@@ -104,13 +106,13 @@ class MarketPredictor:
     ) -> SymbolPrediction:
         manifest = loaded.manifest
         up = float(loaded.scorer.score(row.inputs)[0, -1])
-        return SymbolPrediction.model_construct(
+        return SymbolPrediction(
             symbol=symbol,
             signal=signal_of(up, manifest.threshold, self._no_trade_band),
             probability=up,
             horizon=manifest.horizon or 1,
             timeframe=served.candles.timeframe,
-            as_of=rfc3339(int(served.candles.timestamp[-1])),
+            as_of=row.as_of,
             stale=served.stale,
             model_id=loaded.version_id,
             gates_passed=loaded.gates_passed,

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from shared.platform.ports import Event, Events, Jobs, NewId, Now
-from shared.training.runs import Run, RunPage, Runs
+from shared.platform.ports import Event, Events, Jobs, JobState, NewId, Now
+from shared.training.runs import Run, RunPage, Runs, RunStatus
 
 TOPIC: Final = "training.requested"
 JOB: Final = "train"
@@ -28,26 +28,38 @@ class TrainingDesk:
     new_id: NewId
 
     def request(self, request: Mapping[str, Any]) -> Run:
-        """A queued run; durable on return."""
-        run = self.runs.create(self.new_id(), request)
-        facts = {"run_id": run.run_id, "request": dict(request)}
-        self.events.publish(TOPIC, [Event(run.run_id, SOURCE, TOPIC, self.now(), facts)])
-        return run
+        """A queued run; durable on return.
 
-    def start(self, facts: Mapping[str, Any]) -> None:
-        """Start the job of a requested run; nothing happens when it was started or has ended."""
-        run = self.runs.create(facts["run_id"], facts["request"])
+        The event goes first: so there is no run that waits for an event which was never sent.
+        """
+        run_id = self.new_id()
+        facts = {"run_id": run_id, "request": dict(request)}
+        self.events.publish(TOPIC, [Event(run_id, SOURCE, TOPIC, self.now(), facts)])
+        return self.runs.create(run_id, request)
+
+    def start(self, run_id: str, request: Mapping[str, Any]) -> None:
+        """Start the job of a requested run; nothing happens when it was started or has ended.
+
+        Raises:
+            AlreadyExists: the id belongs to a run with another request.
+        """
+        run = self.runs.create(run_id, request)
         if not run.status.has_ended:
             self.jobs.start(JOB, ["--run", run.run_id], execution_id=run.run_id)
 
     def status(self, run_id: str) -> Run:
-        """The run; one whose process is gone is ended here.
+        """The run; one whose process is gone is ended here. One whose event is under way stays queued.
 
         Raises:
             NotFound
         """
         run = self.runs.get(run_id)
-        return run if run.status.has_ended else self.runs.reconcile(run_id, self.jobs.status(run_id))
+        if run.status.has_ended:
+            return run
+        job = self.jobs.status(run_id)
+        if run.status is RunStatus.QUEUED and job.state is JobState.UNKNOWN:
+            return run
+        return self.runs.reconcile(run_id, job)
 
     def list(self, *, limit: int, cursor: str | None) -> RunPage:
         """The newest runs first."""

@@ -64,7 +64,8 @@ class Findings:
         return (
             f"On the last {held.judge.sessions} sessions, which no choice had seen, {name} ranked ups "
             f"above downs with an AUC of {in_words(auc)}; 0.5 is chance. It was right {accuracy.value:.1%} "
-            f"of the time; always saying up was right {naive.value:.1%}. {_verdict(self.gates, self.leak)}"
+            f"of the time; always saying up was right {naive.value:.1%}. {_best_rule(held.baselines)} "
+            f"{_verdict(self.gates, self.leak)}"
         )
 
 
@@ -86,13 +87,20 @@ def suspected_leak(problem: Problem, contest: Contest, hold_out: HoldOut) -> str
     )
 
 
+def _best_rule(baselines: Sequence[Evaluation]) -> str:
+    rules = [baseline for baseline in baselines if "auc" in baseline.metrics]
+    best = max(rules, key=lambda rule: rule.metrics["auc"].value)
+    name = best.name.replace("_", " ")
+    return f"The best rule of thumb, {name}, had an AUC of {in_words(best.metrics['auc'])}."
+
+
 def _verdict(gates: Sequence[GateResult], leak: str) -> str:
     failed = [gate.name for gate in gates if not gate.passed]
     if leak:
         return "The result is too good to be true: look for a leak before believing it."
     if not failed:
         return "All gates passed: the edge is small but larger than chance explains."
-    return f"Not shown: {', '.join(failed)}. There is no evidence that acting on it beats doing without it."
+    return f"Not shown: {', '.join(failed)}. That is no ground to act on it."
 
 
 def _extent(dataset: Dataset, judge: Judge) -> dict[str, Any]:

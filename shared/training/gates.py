@@ -57,7 +57,8 @@ def _judge(gate: Gate, quantities: Mapping[str, float]) -> GateResult:
     passed = value > gate.bound
     verdict = "Shown" if passed else "Not shown"
     measured = f"{value:.4g}" if math.isfinite(value) else "undefined"
-    why = f"{verdict} that {gate.meaning}: {gate.quantity} is {measured}, it must be above {gate.bound:g}."
+    quantity = gate.quantity.replace(".low", " (lower end of its interval)")
+    why = f"{verdict} that {gate.meaning}: {quantity} is {measured}, it must be above {gate.bound:g}."
     return GateResult(
         gate.name, gate.quantity, value if math.isfinite(value) else None, gate.bound, passed, why
     )

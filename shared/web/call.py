@@ -61,4 +61,5 @@ def traceparent(headers: Mapping[bytes, bytes]) -> str:
     given = headers.get(b"traceparent", b"").decode("latin-1")
     if _TRACEPARENT.fullmatch(given):
         return f"{given[:36]}{secrets.token_hex(8)}{given[52:]}"
-    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
+    fresh = secrets.token_hex(24)
+    return f"00-{fresh[:32]}-{fresh[32:]}-01"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
@@ -80,5 +81,17 @@ def read_json(model: type[M], body: bytes, headers: Mapping[bytes, bytes]) -> M:
         raise UnsupportedMediaType(f"The body must be 'content-type: application/json', found {found}.")
     try:
         return model.model_validate_json(body or b"{}")
+    except ValidationError as error:
+        raise invalid(error, in_query=False) from error
+
+
+def read_data(model: type[M], data: Mapping[str, Any]) -> M:
+    """Check what an event holds against `model`, as strictly as a body.
+
+    Raises:
+        InvalidInput
+    """
+    try:
+        return model.model_validate_json(json.dumps(data))
     except ValidationError as error:
         raise invalid(error, in_query=False) from error

@@ -31,7 +31,7 @@ BODY_LIMIT_BYTES = 1_000_000
 EVENTS_LIMIT_BYTES = 16_000_000
 EVENTS_ROUTE = "POST /"
 
-_HEADERS = {"x-content-type-options": "nosniff", "cache-control": "no-store"}
+_HEADERS = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ class Function:
         except Exception:  # noqa: BLE001 - the edge: the caller gets a problem, the log the trace
             LOGGER.exception("unexpected error", extra={"facts": {"request_id": call.request_id}})
             response = _refusal(unexpected(call.request_id), call)
-        response.headers.update({"x-request-id": call.request_id, **_HEADERS})
+        response.raw_headers += [(b"x-request-id", call.request_id.encode()), *_HEADERS]
         self._log(request, response, call)
         return response
 

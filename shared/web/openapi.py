@@ -103,8 +103,8 @@ def _query_parameters(route: Route) -> list[dict[str, Any]]:
 
 def _query_parameter(name: str, field: dict[str, Any], required: bool) -> dict[str, Any]:
     kinds = [kind for kind in field.pop("anyOf", []) if kind != {"type": "null"}]
-    if len(kinds) == 1:
-        field = {**kinds[0], **field}
+    if kinds:
+        field = {**(kinds[0] if len(kinds) == 1 else {"anyOf": kinds}), **field}
     if field.get("default", ...) is None:
         del field["default"]
     field.pop("title", None)

@@ -74,6 +74,7 @@ def _series(file: Path) -> Iterator[Candles]:
 def _figures(
     series: list[Candles], result: TrainingResult, load_seconds: float, train_seconds: float
 ) -> dict[str, Any]:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
     return {
         "candles": sum(map(len, series)),
         "series": len(series),
@@ -81,8 +82,9 @@ def _figures(
         "features": len(result.dataset.feature_names),
         "load_seconds": round(load_seconds, 1),
         "train_minutes": round(train_seconds / 60, 2),
+        "processor_minutes": round((usage.ru_utime + usage.ru_stime) / 60, 2),
         "seconds_by_stage": {name: round(seconds, 1) for name, seconds in result.timings.items()},
-        "peak_memory_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
+        "peak_memory_gb": round(usage.ru_maxrss / 2**20, 2),
         "metrics": result.metrics(),
         "gates": [gate.json() for gate in result.gates],
         "suspected_leak": result.findings.leak,
@@ -98,7 +100,8 @@ def _table(figures: dict[str, Any]) -> str:
         "hold-out": {metrics["selected"]: metrics["hold_out"]["model"], **metrics["hold_out"]["baselines"]},
     }
     extent = f"{figures['candles']:,} candles in {figures['series']} series"
-    cost = f"{figures['train_minutes']} minutes, peak memory {figures['peak_memory_gb']} GB"
+    minutes = f"{figures['train_minutes']} minutes ({figures['processor_minutes']} of processor time)"
+    cost = f"{minutes}, peak memory {figures['peak_memory_gb']} GB"
     lines = [
         f"{extent}: {figures['rows']:,} rows x {figures['features']} features",
         f"{cost}; seconds by stage: {figures['seconds_by_stage']}",

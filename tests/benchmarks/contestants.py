@@ -30,11 +30,11 @@ def ours(cache: Path, work: Path, home: Path, upstream_url: str) -> Launch:
     made = environment(cache, source_of("predict").with_name("requirements.txt"))
     return Launch(
         OURS,
-        _uvicorn(made, "functions_framework.aio:create_asgi_app", "--factory"),
+        (str(made.python), "-m", "shared.serve"),
         _bundle(work, made),
         {
             "PATH": _PATH,
-            "FUNCTION_TARGET": "main",
+            "PORT": "{port}",
             "FUNCTION_SOURCE": "main.py",
             "ENV": "production",
             "ADMIN_API_KEY": ADMIN_KEY,

@@ -26,7 +26,7 @@ _RETRY_SECONDS = 0.002
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """How a server is started, and the request it is measured with. `{port}` in `command` is filled in."""
+    """How a server is started, and the request it is measured with. `{port}` is filled in, in texts."""
 
     name: str
     command: Sequence[str]
@@ -53,13 +53,14 @@ class Server:
         self._request = launch.request
         self._port = _free_port()
         command = [part.format(port=self._port) for part in launch.command]
+        environment = {name: text.format(port=self._port) for name, text in launch.environment.items()}
         pin = [] if core is None else ["taskset", "--cpu-list", str(core)]
         with log.open("ab") as output:
             self.started_at = time.perf_counter()
             self._process = psutil.Popen(
                 [*pin, *command],
                 cwd=launch.folder,
-                env=dict(launch.environment),
+                env=environment,
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )

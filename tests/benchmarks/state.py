@@ -7,21 +7,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from lightgbm import LGBMClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import Pipeline
 
 from shared.config import load_settings
+from shared.features import feature_set
 from shared.instance import Instance
 from shared.platform.connect import connect
 from shared.platform.local.events import SqliteEvents
 from shared.problems import problem
 from shared.registry import Manifest, Package, build_examples, build_profile
 from shared.registry.scorer import Scorer
-from shared.training.candidates import build_pipeline, fit
 from shared.training.dataset import Dataset, build_dataset
 from shared.training.export import export
 from shared.training.fitted import FittedModel
 from shared.training.options import TrainingOptions
 from shared.training.series import load_series
-from shared.problems.spec import Algorithm
 
 TREES = 200
 LEAVES = 31
@@ -69,8 +71,6 @@ async def _ingest(instance: Instance) -> None:
 
 
 def _dataset(instance: Instance) -> Dataset:
-    from shared.features import feature_set
-
     timeframe = instance.settings.timeframe
     series = load_series(instance.candle_store, TrainingOptions(), timeframe, lambda done, of: None)
     return build_dataset(series, feature_set(problem("market_signal").feature_set), horizon=1)
@@ -79,7 +79,9 @@ def _dataset(instance: Instance) -> Dataset:
 def _package(dataset: Dataset) -> Package:
     """A model of the size that is measured. It passes no judgement on markets: it has no gates."""
     parameters = {"n_estimators": TREES, "num_leaves": LEAVES}
-    pipeline = fit(build_pipeline(Algorithm.LIGHTGBM, parameters, 0), dataset.x, dataset.y)
+    classifier = LGBMClassifier(**parameters, n_jobs=1, random_state=0, verbose=-1)
+    pipeline = Pipeline([("imputer", SimpleImputer(keep_empty_features=True)), ("classifier", classifier)])
+    pipeline.fit(dataset.x, dataset.y)
     fitted = FittedModel("lightgbm", pipeline, None, dataset.feature_names, ("down", "up"), parameters)
     onnx, parity = export(fitted, dataset.x[-VALIDATION_ROWS:])
     scorer = Scorer(onnx)

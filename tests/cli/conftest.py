@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -50,9 +52,15 @@ class Script:
     url: str
     seen: list[Seen] = field(default_factory=list)
     _answers: dict[str, list[Response]] = field(default_factory=dict)
+    _held: set[str] = field(default_factory=set)
 
     def answers(self, route: str, *documents: Document | bytes, status: int = 200) -> None:
         self._answers[route] = [_response(document, status) for document in documents]
+
+    def holds(self, route: str) -> None:
+        """Don't answer before the caller has gone away."""
+        self._held.add(route)
+        self.answers(route, {})
 
     def requests(self, route: str) -> list[Seen]:
         return [seen for seen in self.seen if f"{seen.method} {seen.path}" == route]
@@ -68,7 +76,10 @@ class Script:
                 json.loads(body) if body else None,
             )
         )
-        left = self._answers.get(f"{request.method} {request.scope['raw_path'].decode()}")
+        route = f"{request.method} {request.scope['raw_path'].decode()}"
+        while route in self._held and not await request.is_disconnected():
+            await asyncio.sleep(0.01)
+        left = self._answers.get(route)
         if left is None:
             return _response({"title": "Not found", "detail": "not in the script"}, 404)
         return left.pop(0) if len(left) > 1 else left[0]
@@ -91,15 +102,18 @@ def listening() -> Iterator[tuple[str, Callable[[Script | None], None]]]:
         return await script.take(request)
 
     routes = [Route("/{path:path}", take, methods=["GET", "POST"])]
-    config = uvicorn.Config(Starlette(routes=routes), log_level="critical", lifespan="off")
-    server = uvicorn.Server(config)
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
+    with serving(Starlette(routes=routes)) as url:
+        yield url, lambda script: current.__setitem__(0, script)
+
+
+@contextmanager
+def serving(app: Any) -> Iterator[str]:
+    """Serve an ASGI application on a free port of this machine; gives its base URL."""
+    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="off"))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        yield url, lambda script: current.__setitem__(0, script)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         server.should_exit = True
         thread.join(10)
 

@@ -13,8 +13,8 @@ from shared.platform.local.events import Delivery, SqliteEvents
 from shared.platform.ports import Event
 from tests.contracts.conftest import Place
 from tests.contracts.platforms import MAX_ATTEMPTS, NOW
-from tests.contracts.racing import kill_while_busy, race
-from tests.contracts.workers import event, handle_events, publish_events, wait_for
+from tests.contracts.racing import in_processes, kill_while_busy, race
+from tests.contracts.workers import consume_all, event, handle_events, publish_events, wait_for
 
 LEASE_SECONDS = 30.0
 
@@ -177,6 +177,14 @@ def test_racing_consumers_share_the_events(events: SqliteEvents) -> None:
     assert sorted(got) == [f"{i:02}" for i in range(50)]
 
 
+def test_consumers_in_many_processes_share_the_events(place: Place, events: SqliteEvents) -> None:
+    events.publish("made", [event(f"{i}") for i in range(300)])
+    in_processes(6, consume_all, place.name, place.state)
+    assert events.depths()["audit"].pending == 0
+    handled = place.platform.documents.query("handled", limit=500).documents
+    assert [document.data for document in handled] == [{"times": 1}] * 300
+
+
 def test_racing_publishers_lose_nothing(events: SqliteEvents) -> None:
     assert race(32, lambda i: events.publish("asked", [event(f"{i:02}a"), event(f"{i:02}b")])) == [None] * 32
     assert len({d.event.id for d in claim(events)}) == 64
@@ -186,9 +194,9 @@ def test_a_wait_ends_at_once_when_this_process_publishes(events: SqliteEvents) -
     got: list[str] = []
 
     def consume() -> None:
-        with events.watch() as watch:
+        with events.watch(poll_seconds=100.0) as watch:
             while len(got) < 20:
-                watch.wait(20.0)
+                watch.wait(100.0)
                 for delivery in claim(events):
                     events.ack([delivery.id])
                     got.append(delivery.event.id)

@@ -12,7 +12,7 @@ from typing import Any
 
 from shared.platform.cas import update
 from shared.platform.local.events import SqliteEvents
-from shared.platform.ports import Documents, Event, JobState, Put
+from shared.platform.ports import Data, Documents, Event, JobState, Put
 from tests.contracts.platforms import NOW, PLATFORMS
 
 GENERATION_SIZE = 20
@@ -63,6 +63,20 @@ def handle_events(report: Connection, name: str, state: Path, now: datetime) -> 
             platform.documents.commit([Put("handled", delivery.event.id, {})])
             platform.events.ack([delivery.id])
             report.send(delivery.event.id)
+
+
+def consume_all(_index: int, name: str, state: Path) -> None:
+    """Counts how often each event comes."""
+    platform = PLATFORMS[name](state)
+    assert isinstance(platform.events, SqliteEvents)
+    while deliveries := platform.events.claim("audit", 3, 60.0, NOW):
+        for delivery in deliveries:
+            update(platform.documents, "handled", delivery.event.id, _one_more)
+        platform.events.ack([delivery.id for delivery in deliveries])
+
+
+def _one_more(data: Data | None) -> Data:
+    return {"times": 1 if data is None else data["times"] + 1}
 
 
 def event(id: str, *, source: str = "//test", **data: Any) -> Event:

@@ -33,17 +33,17 @@ def raw(
     step_seconds: int = DAY,
     **columns: Sequence[float],
 ) -> RawCandles:
-    """Ordinary candles, one per step; `columns` replace some."""
-    random = np.random.default_rng(seed)
-    close = 100 * np.cumprod(1 + random.normal(0, 0.01, count))
-    opening = close * (1 + random.normal(0, 0.003, count))
+    """Ordinary candles, one per step, the same first ones for any count; `columns` replace some."""
+    random = np.random.default_rng(seed).normal(size=(count, 3))
+    close = 100 * np.cumprod(1 + 0.01 * random[:, 0])
+    opening = close * (1 + 0.003 * random[:, 1])
     made = {
         "timestamp": start + step_seconds * np.arange(count),
         "open": opening,
         "high": np.maximum(opening, close) * 1.004,
         "low": np.minimum(opening, close) * 0.996,
         "close": close,
-        "volume": random.integers(900, 1100, count).astype(float),
+        "volume": np.round(10_000 * np.exp(0.1 * random[:, 2])),
     }
     made |= {name: np.asarray(values, made[name].dtype) for name, values in columns.items()}
     return RawCandles(symbol, timeframe, *(made[name] for name in ("timestamp", *COLUMNS)))
@@ -96,7 +96,9 @@ def as_answer(source: RawCandles | Candles) -> dict[str, Any]:
     """As the upstream would answer it."""
     is_daily = source.timeframe.endswith("d")
     stamps = [rfc3339(int(t))[: 10 if is_daily else None] for t in source.timestamp]
-    columns = {"timestamp": stamps} | {name: getattr(source, name).tolist() for name in COLUMNS}
+    columns: dict[str, list[Any]] = {"timestamp": stamps}
+    for name in COLUMNS:
+        columns[name] = [None if np.isnan(value) else value for value in getattr(source, name).tolist()]
     rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     return {"symbol": source.symbol, "timeframe": source.timeframe, "candles": rows}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import uvicorn
@@ -17,12 +17,17 @@ from tests.market.made import as_answer
 
 
 class Market:
-    """Candles by symbol, and how to be asked for them. `fault`: the status of every answer, if set."""
+    """Candles by symbol, served over HTTP.
+
+    Instead of them every answer has the status `fault` or the body `garbage`, where set; `meanwhile` is
+    done once, before the next answer.
+    """
 
     def __init__(self, *series: RawCandles | Candles) -> None:
         self.series = {candles.symbol: candles for candles in series}
         self.fault: int | None = None
         self.garbage: bytes | None = None
+        self.meanwhile: Callable[[], object] | None = None
         self.asked: list[dict[str, str]] = []
         self.url = ""
 
@@ -31,6 +36,9 @@ class Market:
 
     async def candles(self, request: Request) -> Response:
         self.asked.append(dict(request.query_params))
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            meanwhile()
         if self.fault is not None:
             return JSONResponse({}, self.fault)
         if self.garbage is not None:
@@ -58,7 +66,8 @@ def serving(market: Market) -> Iterator[Market]:
         while not server.started:
             assert thread.is_alive(), "the upstream didn't start"
             thread.join(0.005)
-        market.url = "http://127.0.0.1:{}".format(server.servers[0].sockets[0].getsockname()[1])
+        port = server.servers[0].sockets[0].getsockname()[1]
+        market.url = f"http://127.0.0.1:{port}"
         yield market
     finally:
         server.should_exit = True

@@ -211,6 +211,14 @@ def test_a_candle_is_judged_the_same_alone_as_in_all_history(seed: int, cut: int
     }
 
 
+def test_the_context_reaches_as_far_back_as_any_finding() -> None:
+    source = raw(400)
+    source.volume[101:] = 0  # the last trade is in candle 100: halted for 250 candles, then without volume
+    for cut in (110, 200, 349, 350, 351, 399):
+        alone = checked(source[slice(cut, cut + 1)], previous=as_candles(source[slice(0, cut)]))
+        assert found(alone) == {"zero_volume" if cut <= 350 else "no_volume": 1}
+
+
 @settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 10_000), cut=st.integers(1, 200))
 def test_the_future_changes_no_finding(seed: int, cut: int) -> None:

@@ -13,7 +13,7 @@ from shared.market.findings import Kind
 from shared.market.ingest import IngestReport, SymbolIngest, ingest
 from shared.market.store import CandleStore
 from shared.market.upstream import Upstream
-from tests.market.made import DAY, LATER, MONDAY, candles, raw, same
+from tests.market.made import DAY, LATER, MONDAY, candles, checked, raw, same
 from tests.market.markets import Market, serving
 
 
@@ -81,11 +81,9 @@ def test_findings_come_with_the_symbol(market: Market, store: CandleStore) -> No
     spoiled = raw(40)
     spoiled.high[[3, 9]] = np.nan
     market.put(spoiled[np.delete(np.arange(40), 20)])
-    market.garbage = None
-    market.series["ABC"].high[[3, 9]] = 0
     report = run(market, store, "ABC")
     assert {fault["name"]: fault["count"] for fault in report.symbols[0].findings} == {
-        "non_positive_price": 2,
+        "missing_value": 2,
         "gap": 3,
     }
 
@@ -156,6 +154,16 @@ def test_ingests_at_the_same_time_agree(market: Market, store: CandleStore) -> N
 
     reports = asyncio.run(both())
     assert sum(report.added for report in reports) == 130
+    assert same(store.read("ABC", "1d").candles, candles(100))
+
+
+def test_a_past_rewritten_while_asking_is_noticed(market: Market, store: CandleStore) -> None:
+    market.put(candles(90))
+    run(market, store, "ABC")
+    market.put(candles(100))
+    halved = replace(candles(90), **{name: getattr(candles(90), name) / 2 for name in PRICES})
+    market.meanwhile = lambda: store.replace("ABC", "1d", checked(halved))
+    assert run(market, store, "ABC").succeeded == 1
     assert same(store.read("ABC", "1d").candles, candles(100))
 
 

@@ -158,7 +158,7 @@ def halved_at(day: int, count: int) -> Candles:
     return source
 
 
-@pytest.mark.parametrize("stored", [0, 100, 250, 300])
+@pytest.mark.parametrize("stored", [0, 100, 201, 250, 300])
 def test_only_candles_after_the_last_break_count(setting: Setting, stored: int) -> None:
     whole = halved_at(200, 300)
     setting.market.put(whole)
@@ -167,8 +167,22 @@ def test_only_candles_after_the_last_break_count(setting: Setting, stored: int) 
     served = setting.latest(100)
     assert same(served.candles, whole[200:])
     assert served.breaks == (MONDAY + 200 * DAY,)
-    with pytest.raises(NotEnoughCandles, match="100 closed 1d candles since .* 2020-07-24"):
+    assert ("start" in setting.market.asked[-1]) == (stored >= 100)
+    with pytest.raises(NotEnoughCandles, match=r"100 closed 1d candles since .* 2020-07-24"):
         setting.latest(101)
+
+
+def test_memory_knows_that_nothing_before_a_break_counts(setting: Setting) -> None:
+    setting.market.put(halved_at(200, 300))
+    setting.keep(halved_at(200, 290))
+
+    async def act(source: CandleSource) -> None:
+        with pytest.raises(NotEnoughCandles):
+            await source.latest("ABC", 400)
+        assert len((await source.latest("ABC", 100)).candles) == 100
+
+    setting.run(act)
+    assert [query["start"] for query in setting.market.asked] == ["2020-10-21"]
 
 
 def test_a_rewritten_past_is_taken_over(setting: Setting) -> None:
@@ -233,6 +247,16 @@ def test_callers_at_the_same_time_share_one_load(setting: Setting) -> None:
 
     setting.run(act)
     assert len(setting.market.asked) == 1
+
+
+def test_a_caller_who_needs_more_does_not_share_a_smaller_load(setting: Setting) -> None:
+    setting.keep(candles(690))
+
+    async def act(source: CandleSource) -> list[int]:
+        served = await asyncio.gather(*(source.latest("ABC", needed) for needed in (10, 600, 20)))
+        return [len(one.candles) for one in served]
+
+    assert setting.run(act) == [522, 700, 700]
 
 
 def test_a_caller_who_leaves_does_not_end_the_others_load(setting: Setting) -> None:

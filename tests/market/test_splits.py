@@ -8,22 +8,26 @@ from hypothesis import strategies as st
 
 from infra.local.upstream import SAMPLE
 from shared.market.candles import RawCandles, rfc3339
-from shared.market.splits import after_last_break, split_series
+from shared.market.splits import WINDOW, after_last_break, split_series, trailing_volatility
 from tests.market.made import DAY, MONDAY, as_candles, candles, checked, found, from_parquet, raw
 
 Splits = set[tuple[str, str]]
 
 
-def with_step(ratio: float, *, gap_only: bool = False, turnover: float = 1.0, count: int = 120) -> RawCandles:
+def with_step(
+    ratio: float, *, all_day: bool = False, wild: bool = False, turnover: float = 1.0
+) -> RawCandles:
     """A calm series whose prices are multiplied by `ratio` from candle 100 on, volume adjusted to fit."""
-    source = raw(count, seed=3)
+    source = raw(120, seed=3)
     for name in ("open", "high", "low", "close"):
         getattr(source, name)[100:] *= ratio
     source.volume[100:] /= ratio
     source.volume[100] *= turnover
-    if gap_only:
-        source.open[100] = source.close[99]
-        source.high[100] = max(source.high[100], source.open[100])
+    if all_day:
+        source.open[100] = source.high[100] = source.close[99]
+    if wild:
+        source.close[100] = source.high[100] = source.open[100] * 1.25
+        source.volume[100] /= 2
     return source
 
 
@@ -37,13 +41,20 @@ def test_a_quiet_gap_of_a_small_fraction_is_a_split(ratio: float) -> None:
 
 @pytest.mark.parametrize(
     "source",
-    [with_step(1 / 2, turnover=12), with_step(1 / 2, gap_only=True), with_step(0.58), with_step(0.8)],
-    ids=["turnover explodes", "it fell during the day", "no small fraction", "too small to tell"],
+    [
+        with_step(1 / 2, turnover=12),
+        with_step(1 / 2, all_day=True),
+        with_step(1 / 2, wild=True),
+        with_step(0.58),
+        with_step(0.8),
+    ],
+    ids=["turnover explodes", "it fell all day", "it jumps on", "no small fraction", "too small to tell"],
 )
 def test_a_crash_is_no_split(source: RawCandles) -> None:
     result = checked(source)
     assert result.breaks == ()
-    assert found(result)["step_change"] == 1
+    assert result.findings[0].kind == "step_change"
+    assert source.timestamp[100] in result.findings[0].timestamp
 
 
 def test_a_split_is_found_without_volume_too() -> None:
@@ -103,6 +114,17 @@ def suspected(path: Path) -> Splits:
         for source in from_parquet(path)
         for stamp in checked(source).breaks
     }
+
+
+@given(st.integers(0, 1_000), st.integers(2, 200))
+def test_volatility_is_the_robust_deviation_of_the_returns_before(seed: int, count: int) -> None:
+    close = candles(count, seed=seed).close
+    change = close[1:] / close[:-1] - 1
+    row = count - 1
+    window = change[max(0, row - 1 - WINDOW) : row - 1] if row > 1 else change[:1]
+    window = np.r_[np.full(WINDOW - len(window), window[0]), window]
+    expected = 1.4826 * np.median(np.abs(window - np.median(window)))
+    assert trailing_volatility(close, np.array([row])) == pytest.approx(expected, rel=1e-12, abs=1e-15)
 
 
 def test_an_empty_series_stays_one_piece() -> None:

@@ -1,7 +1,7 @@
 import json
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -178,6 +178,37 @@ def test_readers_never_miss_a_candle_while_parts_are_compacted(store: CandleStor
             assert same(got, whole[: len(got)])
             seen = len(got)
         writing.result()
+
+
+class MeddledBlobs(FolderBlobs):
+    """Somebody else does something just before a part is read."""
+
+    meanwhile: Callable[[], object] | None = None
+
+    def get(self, name: str, *, sha256: str | None = None) -> bytes:
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            meanwhile()
+        return super().get(name, sha256=sha256)
+
+
+def test_a_reader_whose_parts_are_replaced_reads_again(documents: SqliteDocuments, tmp_path: Path) -> None:
+    blobs = MeddledBlobs(tmp_path / "blobs")
+    reading, other = CandleStore(documents, blobs), CandleStore(documents, FolderBlobs(tmp_path / "blobs"))
+    ingest(other, candles(30))
+    changed = candles(40, seed=9)
+    blobs.meanwhile = lambda: other.replace(*KEY, checked(changed))
+    assert same(reading.read(*KEY).candles, changed)
+
+
+def test_a_writer_whose_parts_are_replaced_looks_again(documents: SqliteDocuments, tmp_path: Path) -> None:
+    blobs = MeddledBlobs(tmp_path / "blobs")
+    writing, other = CandleStore(documents, blobs), CandleStore(documents, FolderBlobs(tmp_path / "blobs"))
+    changed = candles(40, seed=9)
+    ingest(other, candles(30)[5:])
+    blobs.meanwhile = lambda: other.replace(*KEY, checked(changed))
+    assert ingest(writing, candles(30)).history_changed
+    assert same(other.read(*KEY).candles, changed)
 
 
 def test_a_changed_past_is_noticed_and_nothing_written(store: CandleStore) -> None:

@@ -43,6 +43,16 @@ def test_a_blobs_file_is_its_content_with_its_suffix(tmp_path: Path, blobs: Fold
     assert (tmp_path / "blobs" / "a" / "report.html@" / f"{digest}.html").read_bytes() == b"<p>"
 
 
+def test_no_name_leads_out_of_the_folder(tmp_path: Path, blobs: FolderBlobs) -> None:
+    blobs.put("a", b"")
+    FolderBlobs(tmp_path).put("outside", b"secret")
+    with pytest.raises(NotFound):
+        blobs.get("../outside")
+    blobs.delete("../outside")
+    assert list(blobs.list("../")) == []
+    assert FolderBlobs(tmp_path).get("outside") == b"secret"
+
+
 def test_nothing_is_left_of_losers_and_the_deleted(tmp_path: Path, blobs: FolderBlobs) -> None:
     race(8, lambda i: blobs.put("a", f"{i}".encode()))
     blobs.delete("a")
@@ -131,8 +141,15 @@ def test_a_process_id_that_was_given_again_isnt_taken_for_the_old_process(tmp_pa
     assert jobs.status("before-the-restart").state is JobState.FAILED
 
 
-def test_an_ended_process_has_no_identity() -> None:
-    child = subprocess.Popen([sys.executable, "-c", ""])
+def test_a_process_is_known_by_when_it_started_until_it_ends() -> None:
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    mine, its = identity(os.getpid()), identity(child.pid)
+    assert mine is not None
+    assert its is not None
+    assert its == identity(child.pid)
+    assert mine.split()[1:] != its.split()[1:]
+    assert child.stdin is not None
+    child.stdin.close()
     wait_for(lambda: identity(child.pid) is None)  # already before it is waited for
     child.wait()
     assert identity(child.pid) is None

@@ -37,6 +37,18 @@ def test_a_database_is_made_whole_whoever_is_first(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"a.sqlite3", "a.sqlite3-wal", "a.sqlite3-shm"}
 
 
+def test_what_a_transaction_reads_stays_true_until_it_commits(tmp_path: Path) -> None:
+    made = [Database(tmp_path / "a.sqlite3", schema=SCHEMA, version=1) for _ in range(16)]
+
+    def add_next(index: int) -> None:
+        with made[index].write() as connection:
+            count = connection.execute("SELECT count(*) FROM numbers").fetchone()[0]
+            connection.execute("INSERT INTO numbers VALUES (?)", (count,))
+
+    assert race(16, add_next) == [None] * 16
+    assert numbers(made[0]) == list(range(16))
+
+
 def test_commits_wait_for_the_disk_in_a_write_ahead_log(database: Database) -> None:
     with database.write() as connection:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
@@ -101,13 +113,15 @@ def test_a_closed_database_opens_again(database: Database) -> None:
 
 def test_a_forked_child_uses_connections_of_its_own(database: Database) -> None:
     add(database, 1)
+    with database.read() as parents:
+        pass
     process_id = os.fork()
     if process_id == 0:
-        try:
-            add(database, 2)
-        finally:
-            os._exit(0)
-    os.waitpid(process_id, 0)
+        with database.read() as own:
+            pass
+        add(database, 2)
+        os._exit(int(own is parents))
+    assert os.waitpid(process_id, 0)[1] == 0
     add(database, 3)
     assert numbers(database) == [1, 2, 3]
 

@@ -5,7 +5,7 @@ import pytest
 
 from shared.problems import problem
 from shared.problems.spec import Algorithm
-from shared.training.candidates import build_pipeline, fit, positive_score
+from shared.training.candidates import Estimator, build_pipeline, fit, positive_score
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(3_000, 6)).astype(np.float32)
@@ -13,34 +13,29 @@ Y = (X[:, 0] + RNG.normal(size=3_000) > 0).astype(np.int8)
 NEW = RNG.normal(size=(500, 6)).astype(np.float32)
 
 
-def _small(algorithm: Algorithm) -> dict[str, object]:
-    """The problem's own parameters, with few trees."""
+def _fitted(algorithm: Algorithm) -> Estimator:
+    """With the problem's own parameters, but few trees."""
     parameters = next(p for _, a, p in problem("market_signal").variants() if a is algorithm)
-    return {
-        key: min(value, 20) if key in ("n_estimators", "max_iter") else value
-        for key, value in parameters.items()
-    }
+    few: dict[str, object] = {key: 20 for key in ("n_estimators", "max_iter") if key in parameters}
+    return fit(build_pipeline(algorithm, {**parameters, **few}, seed=7, rows=len(X)), X, Y)
 
 
 @pytest.mark.parametrize("algorithm", Algorithm)
 def test_same_data_and_seed_give_the_same_bits(algorithm: Algorithm) -> None:
-    first, second = (
-        positive_score(fit(build_pipeline(algorithm, _small(algorithm), seed=7, rows=len(X)), X, Y), NEW)
-        for _ in range(2)
-    )
+    first, second = (positive_score(_fitted(algorithm), NEW) for _ in range(2))
     np.testing.assert_array_equal(first, second)
 
 
 @pytest.mark.parametrize("algorithm", Algorithm)
 def test_candidate_learns_and_answers_with_probabilities(algorithm: Algorithm) -> None:
-    score = positive_score(fit(build_pipeline(algorithm, _small(algorithm), seed=7, rows=len(X)), X, Y), NEW)
+    score = positive_score(_fitted(algorithm), NEW)
     assert ((score > 0) & (score < 1)).all()
     assert np.corrcoef(score, NEW[:, 0])[0, 1] > 0.8
 
 
 @pytest.mark.parametrize("algorithm", Algorithm)
 def test_missing_values_are_answered(algorithm: Algorithm) -> None:
-    pipeline = fit(build_pipeline(algorithm, _small(algorithm), seed=7, rows=len(X)), X, Y)
+    pipeline = _fitted(algorithm)
     assert np.isfinite(positive_score(pipeline, np.full((2, 6), np.nan, np.float32))).all()
 
 

@@ -20,7 +20,9 @@ def test_gate_passes_only_above_its_bound(value: float, passed: bool) -> None:
 
 def test_gate_says_why_in_words() -> None:
     (result,) = judge_gates([AUC], {"auc.low": 0.4912})
-    assert result.why == "Not shown that it ranks: auc.low is 0.4912, it must be above 0.5."
+    assert result.why == (
+        "Not shown that it ranks: auc (lower end of its interval) is 0.4912, it must be above 0.5."
+    )
 
 
 def test_undefined_value_is_null_in_json() -> None:

@@ -43,7 +43,7 @@ def models(
     document = session.client.get("/models", name=name, limit=limit, cursor=cursor)
     from shared.cli.views.models import models as view
 
-    session.output.show(document, view)
+    session.output.show_page(document, view)
     if not document["models"]:
         session.output.suggest("mlengine train --activate")
 
@@ -114,7 +114,7 @@ def promotions(
     document = session.client.get(path, at=at and rfc3339(at), limit=limit, cursor=cursor)
     from shared.cli.views.models import promotions as view
 
-    session.output.show(document, view)
+    session.output.show_page(document, view)
 
 
 def reload(session: Session) -> None:

@@ -106,7 +106,7 @@ def predictions(
     )
     from shared.cli.views.predictions import recent
 
-    session.output.show(document, recent)
+    session.output.show_page(document, recent)
 
 
 def show(

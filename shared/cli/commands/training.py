@@ -86,13 +86,12 @@ def _finish(session: Session, run: Document) -> None:
 
 
 def _next_command(run: Document) -> str:
-    result: dict[str, Any] = run["result"] or {}
-    version = result.get("version_id")
-    if not version:
-        return "mlengine doctor" if run["status"] == "failed" else "mlengine runs"
-    if run["status"] != "succeeded":
-        return f"mlengine models report {version}"
-    return "mlengine predict <symbol>" if result.get("activated") else f"mlengine activate {version}"
+    result: dict[str, Any] | None = run["result"]
+    if result is None:
+        return "mlengine doctor" if run["status"] == "failed" else "mlengine train"
+    if not result["gates_passed"] or result["suspected_leak"]:
+        return f"mlengine models report {result['version_id']}"
+    return "mlengine predict <symbol>" if result["activated"] else f"mlengine activate {result['version_id']}"
 
 
 def runs(
@@ -104,7 +103,7 @@ def runs(
     document = session.client.get("/admin/train/status", limit=limit, cursor=cursor)
     from shared.cli.views.runs import runs as view
 
-    session.output.show(document, view)
+    session.output.show_page(document, view)
 
 
 def show(

@@ -9,8 +9,8 @@ from shared.cli.client import Client, Document
 from shared.cli.doctor.engine import ENGINE_CHECKS
 from shared.cli.doctor.finding import Finding, Surroundings, fail
 from shared.cli.doctor.installation import INSTALLATION_CHECKS
+from shared.cli.doctor.network import NETWORK_CHECKS
 from shared.cli.doctor.state import STATE_CHECKS
-from shared.cli.doctor.surroundings import NETWORK_CHECKS
 from shared.cli.target import Installation
 
 Check: TypeAlias = Callable[[Surroundings], Iterable[Finding]]

@@ -80,9 +80,9 @@ def _facts(document: Mapping[str, Any], manifest: Mapping[str, Any]) -> Renderab
 
 def promotion(document: Mapping[str, Any]) -> Iterable[RenderableType]:
     """One change of what is live."""
-    replaced = f", instead of {document['previous']}" if document["previous"] else ""
+    replaced = f" instead of {document['previous']}," if document["previous"] else ""
     live = (document["version_id"], "bold")
-    yield Text.assemble(("● ", "green"), live, " is live", replaced, f", since {when(document['at'])}.")
+    yield Text.assemble(("● ", "green"), live, " is live", replaced, f" since {when(document['at'])}.")
 
 
 def promotions(document: Mapping[str, Any]) -> Iterable[RenderableType]:
@@ -104,7 +104,7 @@ _PROMOTION_COLUMNS: Final = (
 
 
 def _promotion_row(entry: Mapping[str, Any]) -> tuple[str, ...]:
-    action, live, before = entry["action"], entry["version_id"], entry["previous"] or ""
+    action, live, before = entry["action"].replace("_", " "), entry["version_id"], entry["previous"] or ""
     return to_the_minute(entry["at"]), action, live, before, entry["by"], entry["reason"]
 
 

@@ -13,6 +13,7 @@ from shared.cli.views.parts import facts, failures, heading, signal
 from shared.cli.views.text import number, to_the_minute, when
 
 _BAR_WIDTH: Final = 21
+_LEAST_REACH: Final = 0.01
 
 Entry = Mapping[str, Any]
 
@@ -76,31 +77,37 @@ def batch(document: Entry) -> Iterable[RenderableType]:
     """Many predictions, the failures below."""
     good = [entry["prediction"] for entry in document["results"] if entry["prediction"]]
     if good:
-        yield Listing(_BATCH_COLUMNS, map(_batch_row, good))
+        yield _batch_listing(good)
         yield from _shared_warnings(good)
     yield from failures(entry for entry in document["results"] if entry["error"])
     yield Text(f"{document['succeeded']} predicted, {document['failed']} failed.")
 
 
-_BATCH_COLUMNS: Final = (
-    Column("Symbol", style="bold"),
-    Column("Signal"),
-    Column("P(up)", justify="right"),
-    Column("0 %      50 %   100 %", rank=1),
-    Column("As of"),
-    Column("Model"),
-)
+def _batch_listing(predictions: Sequence[Entry]) -> Listing:
+    """With a bar each, on an axis that reaches as far from one half as the farthest does."""
+    reach = max(_LEAST_REACH, *(abs(entry["probability"] - 0.5) for entry in predictions))
+    low, high = f"{0.5 - reach:.1%}", f"{0.5 + reach:.1%}"
+    columns = (
+        Column("Symbol", style="bold"),
+        Column("Signal"),
+        Column("P(up)", justify="right"),
+        Column(low + high.rjust(_BAR_WIDTH - len(low)), rank=1),
+        Column("As of"),
+        Column("Model"),
+    )
+    return Listing(columns, (_batch_row(entry, reach) for entry in predictions))
 
 
-def _batch_row(entry: Entry) -> tuple[str | Text, ...]:
+def _batch_row(entry: Entry, reach: float) -> tuple[str | Text, ...]:
     up, said = entry["probability"], signal(entry["signal"])
-    bar = Text(_bar(up), style=said.style)
+    bar = Text(_bar((up - 0.5) / reach), style=said.style)
     return entry["symbol"], said, f"{up:.3f}", bar, when(entry["as_of"]), entry["model_id"]
 
 
-def _bar(share: float) -> str:
-    """`     ▄▄▄▄▄│          `: from the middle to the share."""
-    middle, place = _BAR_WIDTH // 2, round(share * (_BAR_WIDTH - 1))
+def _bar(reach: float) -> str:
+    """`     ▄▄▄▄▄│          `: from the middle, by a number from -1 to 1."""
+    middle = _BAR_WIDTH // 2
+    place = middle + round(reach * middle)
     row = ["▄" if min(middle, place) <= i <= max(middle, place) else " " for i in range(_BAR_WIDTH)]
     row[middle] = "│"
     return "".join(row)

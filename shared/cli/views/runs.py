@@ -91,9 +91,18 @@ def outcome(document: Mapping[str, Any]) -> Iterable[RenderableType]:
     yield from hold_out(result["metrics"])
     yield from walk_forward(result["metrics"])
     yield from gates(result["gates"])
-    if result.get("conclusion"):
-        yield heading("Conclusion")
-        yield Text(result["conclusion"])
+    yield heading("Conclusion")
+    yield Text(result["conclusion"])
+    yield from (Text(warning, style="yellow") for warning in result["warnings"])
+    yield _place(result)
+
+
+def _place(result: Mapping[str, Any]) -> Text:
+    """Where the new version stands."""
+    version = (result["version_id"], "bold")
+    if result["activated"]:
+        return Text.assemble(("● ", "green"), version, " is live.")
+    return Text.assemble("○ ", version, " is registered, and not live.")
 
 
 def cancelled(document: Mapping[str, Any]) -> Iterable[RenderableType]:

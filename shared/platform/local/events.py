@@ -55,7 +55,6 @@ _COUNT = (
 )
 
 _NO_ANSWER = "the handler never answered"
-_POLL_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,9 +197,12 @@ class SqliteEvents:
         with self._database.read() as connection:
             return {name: Depth(*connection.execute(_COUNT, (name, name)).fetchone()) for name in names}
 
-    def watch(self) -> Watch:
-        """Something to wait on between claims. Close it, or use it as a context manager."""
-        watch = Watch(self._database.connection(), self._watches.remove)
+    def watch(self, *, poll_seconds: float = 0.05) -> Watch:
+        """Something to wait on between claims; `poll_seconds` is how soon it sees other processes.
+
+        Close it, or use it as a context manager.
+        """
+        watch = Watch(self._database.connection(), self._watches.remove, poll_seconds)
         self._watches.append(watch)
         return watch
 
@@ -210,7 +212,7 @@ class SqliteEvents:
 
 
 class Watch:
-    """Sees that events were published: at once from this process, within 50 ms from others.
+    """Sees that events were published: at once from this process, a little later from others.
 
     For one thread. Nothing is missed between two waits::
 
@@ -220,15 +222,18 @@ class Watch:
                 handle(events.claim(...))
     """
 
-    def __init__(self, connection: sqlite3.Connection, forget: Callable[[Watch], None]) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, forget: Callable[[Watch], None], poll_seconds: float
+    ) -> None:
         self._connection = connection
         self._forget = forget
+        self._poll_seconds = poll_seconds
         self._woken = threading.Event()
         self._seen = -1
 
     def wait(self, timeout_seconds: float) -> bool:
         """Whether anything was published, or `wake` was called, since the last wait ended."""
-        polls = max(1, round(timeout_seconds / _POLL_SECONDS))
+        polls = max(1, round(timeout_seconds / self._poll_seconds))
         for _ in range(polls):
             if self._changed() or self._woken.wait(timeout_seconds / polls):
                 self._woken.clear()

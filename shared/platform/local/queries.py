@@ -188,7 +188,9 @@ def _unpack(packed: Any) -> Key:
             return _NULL
         case ["value", str(text)] if _is_text(text):
             return text
-        case ["value", (int() | float()) as number] if abs(number) < 2**63 or isinstance(number, float):
+        case ["value", (int() | float()) as number] if (
+            isinstance(number, float) or -(2**63) <= number < 2**63
+        ):
             return number
     raise ValueError(packed)
 

@@ -1,0 +1,197 @@
+"""`train` and `runs`."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Sequence
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import Mlengine, Script, answer
+
+Json = Callable[..., tuple[int, Any]]
+Lines = Callable[[str], Sequence[str]]
+
+RUN = "7d3f9a51c2e84b06a1d2e3f405162738"
+STATUS = f"GET /admin/train/status/{RUN}"
+
+
+@pytest.fixture
+def training(script: Script) -> Callable[[str], None]:
+    """A run that is queued, works, and ends in the given state."""
+
+    def ends(state: str) -> None:
+        script.answers("POST /admin/train", answer("run_queued"), status=202)
+        states = [answer(f"run_{name}") for name in ("queued", "running", "running", state)]
+        script.answers(STATUS, *states)
+
+    return ends
+
+
+def test_only_what_was_given_is_asked_for(mlengine: Mlengine, script: Script) -> None:
+    script.answers("POST /admin/train", answer("run_queued"), status=202)
+    mlengine("train", "--no-follow")
+    assert script.seen[-1].body == {"problem": "market_signal", "activate": False}
+    mlengine(
+        *("train", "--no-follow", "--problem", "p", "--activate", "--symbols", "AAPL, MSFT"),
+        *("--lookback", "500", "--test-size", "0.25", "--random-state", "7", "--cv-folds", "3"),
+        *("--candidates", "lightgbm", "--horizon", "5"),
+    )
+    assert script.seen[-1].body == {
+        "problem": "p",
+        "activate": True,
+        "symbols": ["AAPL", "MSFT"],
+        "lookback": 500,
+        "test_size": 0.25,
+        "random_state": 7,
+        "cv_folds": 3,
+        "candidates": ["lightgbm"],
+        "horizon": 5,
+    }
+
+
+def test_a_run_that_is_not_followed_is_named(mlengine: Mlengine, mlengine_json: Json, script: Script) -> None:
+    script.answers("POST /admin/train", answer("run_queued"), status=202)
+    assert f"Next: mlengine runs show {RUN} --follow" in mlengine("train", "--no-follow").stdout
+    assert mlengine_json("train", "--no-follow") == (0, answer("run_queued"))
+
+
+def test_a_run_is_followed_to_its_end(
+    mlengine: Mlengine, training: Callable[[str], None], lines: Lines
+) -> None:
+    training("succeeded")
+    result = mlengine("train", "--activate")
+    assert result.exit_code == 0
+    shown = lines(result.stdout)
+    assert shown[0] == f"{RUN} succeeded"
+    assert "took 2 min 42 s" in shown
+    assert "AUC 0.506 [0.485, 0.527] - - 0.489 0.511" in shown
+    assert "● market-signal-v2 is live." in shown
+    assert shown[-1] == "Next: mlengine predict <symbol>"
+    assert "walk forward: hist_gradient_boosting, fold 1 of 6" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("state", "last_lines"),
+    [
+        (
+            "rejected",
+            [
+                "○ market-signal-v2 is registered, and not live.",
+                "Next: mlengine models report market-signal-v2",
+            ],
+        ),
+        ("cancelled", ["Next: mlengine train"]),
+        ("failed", ["Next: mlengine doctor"]),
+    ],
+)
+def test_a_run_that_did_not_succeed_fails_the_command(
+    mlengine: Mlengine, training: Callable[[str], None], lines: Lines, state: str, last_lines: list[str]
+) -> None:
+    training(state)
+    result = mlengine("train")
+    assert result.exit_code == 1
+    assert lines(result.stdout)[-len(last_lines) :] == last_lines
+
+
+def test_a_model_that_may_go_live_is_not_activated_unasked(
+    mlengine: Mlengine, training: Callable[[str], None], script: Script
+) -> None:
+    training("succeeded")
+    done = answer("run_succeeded")
+    done["result"]["activated"] = False
+    script.answers(STATUS, done)
+    assert "Next: mlengine activate market-signal-v2" in mlengine("train").stdout
+    done["result"]["suspected_leak"] = True
+    script.answers(STATUS, done)
+    assert "Next: mlengine models report market-signal-v2" in mlengine("train").stdout
+
+
+class Restarting(BaseHTTPRequestHandler):
+    """An engine that is away at first: it hangs up, then it is busy, then it tells that the run has ended."""
+
+    calls = 0
+
+    def do_GET(self) -> None:
+        type(self).calls += 1
+        if self.calls == 1:
+            return
+        document = answer("run_succeeded") if self.calls > 2 else {"title": "Busy", "retryable": True}
+        self.send_response(200 if self.calls > 2 else 503)
+        self.end_headers()
+        self.wfile.write(json.dumps(document).encode())
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nobody reads it."""
+
+
+def test_a_follower_is_patient_with_an_engine_that_starts_again(mlengine: Mlengine) -> None:
+    with HTTPServer(("127.0.0.1", 0), Restarting) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        result = mlengine("runs", "show", RUN, "--follow", url=f"http://127.0.0.1:{server.server_port}")
+        server.shutdown()
+    assert result.exit_code == 0
+    assert "● market-signal-v2 is live." in result.stdout
+
+
+def test_a_run_that_is_not_there_is_not_waited_for(mlengine: Mlengine, script: Script) -> None:
+    result = mlengine("runs", "show", RUN, "--follow")
+    assert result.exit_code == 1
+    assert len(script.seen) == 1
+
+
+def test_a_failed_run_says_why(mlengine: Mlengine, training: Callable[[str], None]) -> None:
+    training("failed")
+    result = mlengine("train")
+    assert "The run failed: Too few sessions for 6 folds" in result.stdout
+
+
+def test_in_json_the_end_of_the_run_is_the_document(
+    mlengine_json: Json, training: Callable[[str], None]
+) -> None:
+    training("rejected")
+    assert mlengine_json("train") == (1, answer("run_rejected"))
+
+
+def test_runs_are_listed(mlengine: Mlengine, script: Script, lines: Lines) -> None:
+    states = ("queued", "running", "rejected", "failed")
+    script.answers("GET /admin/train/status", {"runs": [answer(f"run_{s}") for s in states], "cursor": None})
+    result = mlengine("runs", "--limit", "4")
+    assert script.seen[0].query == {"limit": "4"}
+    shown = lines(result.stdout)
+    assert f"{RUN} queued 2024-05-02 09:10 - -" in shown
+    assert any(line.startswith(f"{RUN} running 2024-05-02 09:10 1 min 0 s walk") for line in shown)
+    assert f"{RUN} rejected 2024-05-02 09:10 2 min 42 s market-signal-v2" in shown
+
+
+def test_no_runs_is_said(mlengine: Mlengine, script: Script) -> None:
+    script.answers("GET /admin/train/status", {"runs": [], "cursor": None})
+    assert mlengine("runs").stdout == "No training runs yet.\n"
+
+
+def test_a_run_is_shown_as_it_stands(mlengine: Mlengine, script: Script, lines: Lines) -> None:
+    script.answers(STATUS, answer("run_running"))
+    result = mlengine("runs", "show", RUN)
+    assert result.exit_code == 0
+    assert "progress walk forward 12/30 hist_gradient_boosting, fold 1 of 6" in lines(result.stdout)
+    assert "asked for problem=market_signal, activate=True, symbols=AAPL,FB,... (5)" in lines(result.stdout)
+
+
+def test_a_run_can_be_followed_later(mlengine: Mlengine, training: Callable[[str], None]) -> None:
+    training("succeeded")
+    result = mlengine("runs", "show", RUN, "--follow")
+    assert result.exit_code == 0
+    assert "● market-signal-v2 is live." in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("state", "told"), [("running", "will stop soon"), ("succeeded", "has ended: succeeded")]
+)
+def test_cancelling_tells_what_became_of_it(
+    mlengine: Mlengine, script: Script, state: str, told: str
+) -> None:
+    script.answers(f"POST /admin/train/{RUN}/cancel", answer(f"run_{state}"))
+    assert mlengine("runs", "cancel", RUN).stdout == f"Run {RUN} {told}.\n"

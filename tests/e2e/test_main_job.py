@@ -1,0 +1,376 @@
+"""The main job on a real twin: processes, HTTP, and the sample upstream, as a user meets them."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from tests.e2e.conftest import PASSING, SYMBOLS, Prepared
+from tests.e2e.twin import ADMIN_KEY, MODEL, Twin, running_twin, wait_until
+
+SAMPLE_SYMBOLS = ["AAPL", "FB", "GOOG", "IBM", "MSFT"]
+QUICK = {"TRAIN_CV_FOLDS": "2", "TRAIN_LOOKBACK": "300", "TRAIN_SYMBOLS": "AAPL,IBM"}
+"""So few candles that a gate fails for certain: they make fewer blocks of time than it demands."""
+STOP_SECONDS = 10.0
+"""Within this a twin has stopped, also on a busy machine; it takes about one second on an idle one."""
+
+
+@pytest.fixture(scope="module")
+def twin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Twin]:
+    """A twin after its first start."""
+    with running_twin(tmp_path_factory.mktemp("twin") / "home", **QUICK) as twin:
+        twin.wait_until_welcoming()
+        yield twin
+
+
+@dataclass(frozen=True)
+class Training:
+    """A run that was asked for by HTTP, and the models that answered predictions while it ran."""
+
+    run: dict[str, Any]
+    served_meanwhile: set[str]
+
+
+@pytest.fixture(scope="module")
+def training(twin: Twin) -> Training:
+    run_id = twin.train(candidates=["logistic_regression"])
+    served = set()
+    while not (run := twin.get(f"/admin/train/status/{run_id}"))["finished_at"]:
+        served.add(twin.get("/predict", symbol="IBM")["model_id"])
+        time.sleep(0.05)
+    return Training(run, served)
+
+
+@dataclass(frozen=True)
+class Restart:
+    """How the twin stopped, and how long it took to stop and to answer again."""
+
+    exit_code: int
+    stop_seconds: float
+    answer_seconds: float
+    last_words: str
+    before: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def restart(twin: Twin) -> Restart:
+    """Ctrl-C, and a second start."""
+    before = _state(twin)
+    began = time.monotonic()
+    code = twin.interrupt()
+    stopped, last_words = time.monotonic(), twin.output
+    twin.start()
+    twin.wait_for("/predict?symbol=AAPL")
+    answered = time.monotonic()
+    twin.wait_until_welcoming()
+    return Restart(code, stopped - began, answered - stopped, last_words, before)
+
+
+def _state(twin: Twin) -> dict[str, Any]:
+    """All that a restart must keep."""
+    paths = ("/models", f"/models/{MODEL}/promotions", "/admin/train/status", "/predictions/recent?limit=5")
+    return {path: twin.get(path) for path in paths}
+
+
+def _printed_prediction(output: str) -> tuple[str, dict[str, Any]]:
+    """The URL of the ready-made curl, and the answer printed below it."""
+    line, _, answer = output.partition("$ curl ")[2].partition("\n")
+    printed: dict[str, Any] = json.loads(answer)
+    return shlex.split(line)[0], printed
+
+
+def test_first_start_ingests_trains_registers_and_activates(twin: Twin) -> None:
+    models = twin.get("/models")["models"]
+    [promotion] = twin.get(f"/models/{MODEL}/promotions")["promotions"]
+    first_run = twin.get("/admin/train/status")["runs"][-1]
+    assert [(model["id"], model["active"]) for model in models if model["active"]] == [(f"{MODEL}-v1", True)]
+    assert (promotion["version_id"], promotion["by"]) == (f"{MODEL}-v1", "bootstrap")
+    assert (first_run["status"], first_run["result"]["version_id"]) == ("rejected", f"{MODEL}-v1")
+    assert all(symbol in twin.output for symbol in SAMPLE_SYMBOLS)
+
+
+def test_first_start_says_that_its_model_failed_its_gates(twin: Twin) -> None:
+    assert f"{MODEL}-v1 did not pass its gates" in twin.output
+    assert twin.get(f"/models/{MODEL}")["gates_passed"] is False
+    assert twin.get("/predict", symbol="IBM")["gates_passed"] is False
+
+
+def test_first_start_prints_urls_that_answer(twin: Twin) -> None:
+    for path in ("", "/docs", f"/models/{MODEL}/report"):
+        assert twin.url + path in twin.output
+        assert httpx.get(twin.url + path, follow_redirects=True).status_code == 200
+
+
+def test_first_start_prints_a_curl_with_its_answer(twin: Twin) -> None:
+    url, printed = _printed_prediction(twin.output)
+    again = httpx.get(url).json()
+    own = ("prediction_id", "request_id", "latency_ms")
+    assert {k: v for k, v in printed.items() if k not in own} == {
+        k: v for k, v in again.items() if k not in own
+    }
+
+
+def test_settings_reach_the_training_process(twin: Twin) -> None:
+    manifest = twin.get(f"/models/{MODEL}-v1")["manifest"]
+    assert manifest["symbols"] == ["AAPL", "IBM"]
+    assert manifest["rows"] < 2 * 300
+
+
+def test_prediction_is_in_the_audit_by_id_and_among_the_recent(twin: Twin) -> None:
+    prediction = twin.get("/predict", symbol="GOOG")
+    stored = twin.get(f"/predictions/{prediction['prediction_id']}")["prediction"]
+    [newest] = twin.get("/predictions/recent", symbol="GOOG", limit=1)["predictions"]
+    assert {name: stored[name] for name in prediction} == prediction
+    assert newest == stored
+    assert stored["features"]
+
+
+def test_batch_answers_each_symbol_alone(twin: Twin) -> None:
+    batch = twin.post("/predict/batch", {"symbols": ["AAPL", "NOPE", "MSFT"]})
+    good = [entry["prediction"] for entry in batch["results"] if entry["prediction"]]
+    [bad] = [entry for entry in batch["results"] if entry["error"]]
+    assert [entry["symbol"] for entry in batch["results"]] == ["AAPL", "NOPE", "MSFT"]
+    assert (batch["succeeded"], batch["failed"]) == (2, 1)
+    assert (bad["symbol"], bad["error"]["status"]) == ("NOPE", 404)
+    for prediction in good:
+        assert twin.get(f"/predictions/{prediction['prediction_id']}")
+
+
+def test_features_are_those_that_the_prediction_was_made_of(twin: Twin) -> None:
+    prediction = twin.get("/predict", symbol="MSFT")
+    stored = twin.get(f"/predictions/{prediction['prediction_id']}")["prediction"]
+    answer = twin.get("/features", symbol="MSFT", feature_set="technical", lookback=3)
+    [*_, last] = answer["rows"]
+    assert last["timestamp"] == prediction["as_of"]
+    assert last["values"] == stored["features"]
+
+
+def test_training_runs_beside_serving_and_changes_nothing_that_is_served(
+    twin: Twin, training: Training
+) -> None:
+    result = training.run["result"]
+    assert (training.run["status"], result["activated"], training.run["error"]) == ("rejected", False, None)
+    assert training.served_meanwhile == {f"{MODEL}-v1"}
+    assert twin.get(f"/models/{result['version_id']}")["active"] is False
+    assert twin.get(f"/models/{MODEL}")["id"] == f"{MODEL}-v1"
+
+
+def test_cancelled_run_ends_and_registers_nothing(twin: Twin) -> None:
+    versions = len(twin.get("/models")["models"])
+    run_id = twin.train()
+    twin.wait_for(f"/admin/train/status/{run_id}")
+    wait_until(
+        lambda: twin.get(f"/admin/train/status/{run_id}")["status"] == "running", "the run has started"
+    )
+    twin.post(f"/admin/train/{run_id}/cancel", None)
+    assert twin.wait_for_run(run_id)["status"] == "cancelled"
+    assert len(twin.get("/models")["models"]) == versions
+
+
+def test_version_that_failed_its_gates_can_not_be_activated(twin: Twin, training: Training) -> None:
+    version_id = training.run["result"]["version_id"]
+    refusal = twin.post(f"/models/activate/{version_id}", {}, status=409)
+    assert refusal["type"].endswith(":gates-not-passed")
+    assert version_id in refusal["detail"]
+    assert twin.get(f"/models/{version_id}")["active"] is False
+
+
+def test_reload_loads_the_live_model_anew(twin: Twin) -> None:
+    live = twin.get(f"/models/{MODEL}")["id"]
+    assert twin.post("/admin/reload", None)["reloaded"] == [live]
+    assert twin.get("/predict", symbol="AAPL")["model_id"] == live
+
+
+def test_rollback_from_the_first_live_version_is_refused_in_words(twin: Twin) -> None:
+    refusal = twin.post(f"/models/{MODEL}/rollback", {}, status=409)
+    assert "first live version" in refusal["detail"]
+
+
+def test_admin_routes_need_the_key(twin: Twin) -> None:
+    refusal = httpx.post(f"{twin.url}/admin/train", json={})
+    assert refusal.status_code == 401
+    assert "X-API-Key" in refusal.json()["detail"]
+
+
+def test_documentation_describes_the_api_without_a_foreign_address(twin: Twin) -> None:
+    page = twin.client.get("/docs").text
+    paths = twin.get("/openapi.json")["paths"]
+    assert {"/predict", "/predict/batch", "/features", "/admin/train"} <= set(paths)
+    assert "http://" not in page.replace(twin.url, "")
+    assert "https://" not in page
+
+
+def test_second_twin_on_the_same_state_is_refused(twin: Twin) -> None:
+    with running_twin(twin.home) as second:
+        assert second.wait_until_ended() == 1
+        assert "already runs" in second.output
+        assert str(twin.home) in second.output
+        assert "MLENGINE_HOME" in second.output
+        assert "Traceback" not in second.output
+
+
+def test_taken_port_is_refused_with_another_to_try(twin: Twin, tmp_path: Path) -> None:
+    with running_twin(tmp_path / "home", PORT=str(twin.port)) as second:
+        assert second.wait_until_ended() == 1
+        assert f"Port {twin.port}" in second.output
+        assert "PORT=" in second.output.replace(f"Port {twin.port}", "")
+        assert "Traceback" not in second.output
+
+
+def test_interrupt_stops_the_twin_cleanly(restart: Restart) -> None:
+    assert restart.exit_code == 0
+    assert restart.stop_seconds < STOP_SECONDS
+    assert restart.last_words.rstrip().endswith("its state is kept.")
+    assert "Traceback" not in restart.last_words
+
+
+def test_second_start_answers_without_training(restart: Restart, twin: Twin) -> None:
+    assert restart.answer_seconds < STOP_SECONDS
+    assert "Ingesting" not in twin.output
+    assert "Training" not in twin.output
+    assert _printed_prediction(twin.output)[1]["model_id"] == f"{MODEL}-v1"
+
+
+def test_second_start_keeps_all_state(restart: Restart, twin: Twin) -> None:
+    now = _state(twin)
+    for path, before in restart.before.items():
+        name = next(name for name in before if name != "cursor")
+        kept = [entry for entry in now[path][name] if entry in before[name]]
+        if path.startswith("/predictions"):  # the second start has made one more
+            assert twin.get(f"/predictions/{before[name][-1]['prediction_id']}")
+        else:
+            assert kept == before[name]
+
+
+def test_predictions_go_on_flagged_stale_while_the_upstream_is_down(twin: Twin, tmp_path: Path) -> None:
+    shutil.copytree(twin.home, tmp_path / "home")
+    with running_twin(tmp_path / "home", CANDLE_CACHE_SECONDS="0", UPSTREAM_ATTEMPTS="1") as other:
+        fresh = other.wait_for("/predict?symbol=AAPL")
+        [upstream] = other.children("infra.local.upstream")
+        upstream.kill()
+        wait_until(lambda: upstream.status() == psutil.STATUS_ZOMBIE, "the upstream has ended")
+        stale = other.get("/predict", symbol="AAPL")
+        batch = other.post("/predict/batch", {"symbols": SAMPLE_SYMBOLS})
+        assert (fresh["stale"], stale["stale"]) == (False, True)
+        assert (stale["probability"], stale["as_of"]) == (fresh["probability"], fresh["as_of"])
+        assert [entry["prediction"]["stale"] for entry in batch["results"]] == [True] * len(SAMPLE_SYMBOLS)
+        assert other.get("/symbols", status=503)["retryable"] is True
+
+
+def test_interrupt_during_the_first_training_stops_cleanly_and_the_next_start_begins_again(
+    tmp_path: Path,
+) -> None:
+    with running_twin(tmp_path / "home", **QUICK) as twin:
+        twin.wait_until_said("is queued")
+        children = twin.children()
+        began = time.monotonic()
+        code = twin.interrupt()
+        seconds = time.monotonic() - began
+        _, alive = psutil.wait_procs(children, timeout=STOP_SECONDS)
+        assert (code, alive) == (0, [])
+        assert seconds < STOP_SECONDS
+        assert "Traceback" not in twin.output
+        assert "predict" not in twin.output
+        twin.start()
+        twin.wait_until_said("is queued")
+        second, first = twin.get("/admin/train/status")["runs"]
+        assert (first["status"], second["finished_at"]) == ("cancelled", None)
+
+
+@pytest.mark.parametrize("seconds", [0.1, 0.3, 0.5])
+def test_interrupt_while_it_starts_is_as_quiet(tmp_path: Path, seconds: float) -> None:
+    with running_twin(tmp_path / "home") as twin:
+        time.sleep(seconds)  # not for a condition: anywhere within the start
+        assert twin.interrupt() in (0, 130)
+        assert "Traceback" not in twin.output
+
+
+def test_killed_twin_leaves_no_process_behind(start_prepared: Callable[..., Twin]) -> None:
+    twin = start_prepared()
+    twin.wait_for("/health")
+    run_id = twin.train(**PASSING, random_state=9)
+    job = wait_until(lambda: twin.children(run_id), "the training process has started")
+    children = twin.children()
+    twin.kill()
+    _, alive = psutil.wait_procs(children, timeout=STOP_SECONDS)
+    assert job
+    assert alive == []
+    twin.start()
+    twin.wait_for("/health")
+    run = twin.wait_for_run(run_id)
+    assert (run["status"], "ended with the process that started it" in run["error"]) == ("failed", True)
+
+
+def test_termination_stops_the_twin_as_an_interrupt_does(start_prepared: Callable[..., Twin]) -> None:
+    twin = start_prepared()
+    twin.wait_for("/health")
+    psutil.Process(twin.process_id).send_signal(signal.SIGTERM)
+    assert twin.wait_until_ended() == 0
+    assert twin.output.rstrip().endswith("its state is kept.")
+
+
+def test_first_model_is_trained_on_the_candles_of_the_upstream_that_was_set(
+    prepared: Prepared, start_prepared: Callable[..., Twin]
+) -> None:
+    twin = start_prepared()
+    twin.wait_for("/health")
+    assert f"symbol={SYMBOLS[0]}" in prepared.first_start_output
+    assert twin.get(f"/models/{MODEL}-v1")["manifest"]["symbols"] == SYMBOLS[:2]
+    assert twin.get("/symbols")["symbols"] == SYMBOLS
+    assert twin.get("/predict", symbol=SYMBOLS[-1])["stale"] is False
+    assert twin.get("/predict", status=404, symbol="AAPL")["title"] == "Unknown symbol"
+    assert twin.children("infra.local.upstream") == []
+
+
+def test_run_whose_model_passes_its_gates_goes_live_where_asked(
+    prepared: Prepared, start_prepared: Callable[..., Twin]
+) -> None:
+    twin = start_prepared()
+    prediction = twin.wait_for(f"/predict?symbol={SYMBOLS[0]}")
+    runs = twin.get("/admin/train/status")["runs"]
+    promotions = twin.get(f"/models/{MODEL}/promotions")["promotions"]
+    assert (prediction["model_id"], prediction["gates_passed"]) == (prepared.passed[-1], True)
+    assert [run["result"]["activated"] for run in runs] == [True, True, False]
+    assert [(entry["version_id"], entry["by"]) for entry in promotions] == [
+        *((version, "training") for version in reversed(prepared.passed)),
+        (f"{MODEL}-v1", "bootstrap"),
+    ]
+
+
+def test_activation_and_rollback_change_what_is_served(
+    prepared: Prepared, start_prepared: Callable[..., Twin]
+) -> None:
+    first, second = prepared.passed
+    twin = start_prepared(MODEL_CACHE_SECONDS="0")
+    twin.wait_for("/health")
+    back = twin.post(f"/models/{MODEL}/rollback", {"reason": "trying"})
+    assert (back["version_id"], back["previous"], back["reason"]) == (first, second, "trying")
+    assert twin.get("/predict", symbol=SYMBOLS[0])["model_id"] == first
+    forth = twin.post(f"/models/activate/{second}", {})
+    assert (forth["version_id"], forth["previous"], forth["by"]) == (second, first, "admin")
+    assert twin.get("/predict", symbol=SYMBOLS[0])["model_id"] == second
+    [live] = twin.get(f"/models/{MODEL}/promotions", at=back["at"])["promotions"]
+    assert live["version_id"] == first
+
+
+def test_key_made_at_the_first_start_opens_the_admin_routes(prepared: Prepared, tmp_path: Path) -> None:
+    home = prepared.copy(tmp_path / "home")
+    with running_twin(home, ADMIN_API_KEY="", MARKET_DATA_URL=prepared.upstream_url) as twin:
+        twin.wait_until_welcoming()
+        shown = twin.output.partition("Admin key")[2].partition("\n")[0].rpartition(" ")[2]
+        kept = next((home / "secrets").iterdir())
+        assert kept.read_text().strip() == shown != ADMIN_KEY
+        assert kept.stat().st_mode & 0o077 == 0
+        answer = httpx.get(f"{twin.url}/admin/train/status", headers={"x-api-key": shown})
+        assert answer.status_code == 200
