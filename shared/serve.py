@@ -22,7 +22,7 @@ def main() -> None:
     from shared.config import settings
 
     target = os.environ.get("FUNCTION_TARGET", "main")
-    app = functions_framework.aio.create_asgi_app(target)  # type: ignore[no-untyped-call]  # publishes no types
+    app = functions_framework.aio.create_asgi_app(target)
     gc.freeze()
     gc.enable()
     uvicorn.run(

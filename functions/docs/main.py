@@ -15,8 +15,10 @@ async def root(_: Call) -> Response:
 
 
 @function.get("/docs")
-async def docs(_: Call) -> Response:
+async def docs(call: Call) -> Response:
     """The API's documentation, with forms to try it."""
+    if call.path.endswith("/"):  # from there, the page's relative links lead nowhere
+        return RedirectResponse("../docs")
     return page()
 
 

@@ -82,7 +82,8 @@ class FirstModel:
 
     def _make(self) -> None:
         self.console.print("No model is active yet. [bold]Ingesting candles[/bold] from the upstream ...")
-        if self._mlengine("ingest") != 0:
+        self._mlengine("ingest")  # exits with 1 where any symbol failed
+        if not self.instance.candle_store.symbols(self.instance.settings.timeframe):
             raise EngineError("no candles were ingested, for the reason above.")
         self.console.print("[bold]Training[/bold] a first model ...")
         self._mlengine("train")  # exits with 1 where the gates didn't pass

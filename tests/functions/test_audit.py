@@ -47,7 +47,10 @@ def test_the_same_events_again_and_in_another_order_change_nothing(engine: Engin
 
 def test_a_large_delivery_is_kept_whole(engine: Engine) -> None:
     assert push(engine, *(event(f"p{i}") for i in range(1_203))) == 204
-    assert sum(1 for i in range(1_203) if engine.instance.platform.documents.get("predictions", f"p{i}")) == 1_203
+    assert (
+        sum(1 for i in range(1_203) if engine.instance.platform.documents.get("predictions", f"p{i}"))
+        == 1_203
+    )
 
 
 def test_one_bad_event_does_not_take_the_others_along(engine: Engine) -> None:

@@ -35,7 +35,7 @@ def test_scripts_and_styles_are_what_they_say(engine: Engine) -> None:
         assert kind in engine["docs"].get(f"/docs/assets/{file}").headers["content-type"]
 
 
-@pytest.mark.parametrize("file", ["index.html", "..%2Fopenapi.json", "..", "%2Fetc%2Fpasswd", "swagger-ui.css.map"])
+@pytest.mark.parametrize("file", ["index.html", "..%2Fopenapi.json", "%2Fetc%2Fpasswd", "swagger-ui.css.map"])
 def test_no_other_file_can_be_read(engine: Engine, file: str) -> None:
     problem(engine["docs"].get(f"/docs/assets/{file}"), 404, "not-found")
 

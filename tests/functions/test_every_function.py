@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from infra.catalogue import read_catalogue
 from infra.openapi import load_function
 from shared.access.roles import ROLES, Role
 from shared.logs import configure_logs
+from shared.platform.ports import Event
 from tests.conftest import ADMIN_KEY
 from tests.functions.engine import KEY, Engine, ok, problem
 
@@ -65,15 +67,23 @@ def test_in_production_nothing_but_health_is_open(start: Callable[..., Engine], 
             problem(wrong, 401, "unauthenticated")
 
 
+@pytest.fixture
+def kept(tmp_path: Path) -> None:
+    """A prediction in the audit, for which a caller of its path need not wait."""
+    with Engine(tmp_path / "home") as engine:
+        now = engine.instance.platform.now()
+        engine.instance.audit.store([Event("prediction_id", "//test", "predictions.made", now, {})])
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_in_development_only_what_an_operator_does_needs_a_key(engine: Engine, name: str) -> None:
+def test_in_development_only_what_an_operator_does_needs_a_key(kept: None, engine: Engine, name: str) -> None:
     for method, path in routes(name):
         needs_key = engine[name].request(method, path).status_code == 401
         assert needs_key is (role(method, path) > Role.PREDICTOR), f"{method} {path}"
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_administrator_may_do_everything(start: Callable[..., Engine], name: str) -> None:
+def test_the_administrator_may_do_everything(kept: None, start: Callable[..., Engine], name: str) -> None:
     engine = start(env="production")
     for method, path in routes(name):
         for headers in (KEY, {"authorization": f"Bearer {ADMIN_KEY}"}):
@@ -120,5 +130,11 @@ def test_each_call_is_one_line_of_the_log_without_its_key(engine: Engine, name: 
     (line,) = lines.getvalue().splitlines()
     assert ADMIN_KEY not in line
     facts: dict[str, Any] = json.loads(line)
-    expected = {"function": name, "route": "GET /health", "status": 200, "request_id": "r1", "caller": "admin"}
+    expected = {
+        "function": name,
+        "route": "GET /health",
+        "status": 200,
+        "request_id": "r1",
+        "caller": "admin",
+    }
     assert {key: facts[key] for key in expected} == expected

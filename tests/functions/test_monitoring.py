@@ -61,9 +61,9 @@ def test_a_prediction_is_found_by_its_id(engine: Engine) -> None:
 
 
 def test_an_unknown_prediction_says_where_to_look(engine: Engine) -> None:
-    for id_ in ("p9", "no such", "%00"):
-        document = problem(engine["monitoring"].get(f"/predictions/{id_}"), 404, "not-found")
-        assert "/predictions/recent" in document["detail"]
+    responses = engine["monitoring"].together("/predictions/p9", "/predictions/no such", "/predictions/%00")
+    for response in responses:
+        assert "/predictions/recent" in problem(response, 404, "not-found")["detail"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,162 @@
+"""kill -9 of the training process, at random moments and in each phase: what is served doesn't change,
+and nothing is left half-written. KILLS=20 kills more often.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import psutil
+import pytest
+
+from shared.instance import Instance
+from tests.e2e.conftest import PASSING, SYMBOLS, Prepared
+from tests.e2e.twin import MODEL, Twin, wait_until
+from tests.e2e.whole import check_one_is_live, check_versions, open_state, versions_of
+
+KILLS = int(os.environ.get("KILLS", "5"))
+POLL_SECONDS = 0.0005
+
+pytestmark = pytest.mark.timeout(120 + 20 * KILLS)
+
+
+@dataclass(frozen=True)
+class Victim:
+    """A training run in its own process, and the state as it was before it."""
+
+    run_id: str
+    process: psutil.Process
+    state: Instance
+    usual_seconds: float
+    packages_before: int
+
+    @property
+    def is_stored_in_part(self) -> bool:
+        return _packages(self.state) > self.packages_before
+
+    @property
+    def version_id(self) -> str | None:
+        """The version that this run has registered."""
+        newest = self.state.registry.list(MODEL, limit=1).versions[0]
+        return newest.id if newest.run_id == self.run_id else None
+
+    @property
+    def is_live(self) -> bool:
+        active = self.state.registry.active(MODEL)
+        return active is not None and active.version_id == self.version_id
+
+
+Moment = Callable[[Victim, random.Random], None]
+"""Returns when it is time to kill."""
+
+
+def at_its_start(victim: Victim, rng: random.Random) -> None:
+    """Before or while the libraries are loaded."""
+    time.sleep(rng.uniform(0, 0.3))
+
+
+def at_any_time(victim: Victim, rng: random.Random) -> None:
+    time.sleep(rng.uniform(0, victim.usual_seconds))
+
+
+def while_the_package_is_kept(victim: Victim, rng: random.Random) -> None:
+    _watch(victim, lambda: victim.is_stored_in_part)
+    time.sleep(rng.uniform(0, 0.02))
+
+
+def once_it_is_registered(victim: Victim, rng: random.Random) -> None:
+    _watch(victim, lambda: victim.version_id is not None)
+    time.sleep(rng.uniform(0, 0.02))
+
+
+def once_it_is_live(victim: Victim, rng: random.Random) -> None:
+    _watch(victim, lambda: victim.is_live)
+    time.sleep(rng.uniform(0, 0.005))
+
+
+MOMENTS: list[Moment] = [
+    at_its_start,
+    at_any_time,
+    while_the_package_is_kept,
+    once_it_is_registered,
+    once_it_is_live,
+]
+
+
+def _watch(victim: Victim, condition: Callable[[], bool]) -> None:
+    """Until the condition holds, or the process has ended by itself."""
+    wait_until(
+        lambda: condition() or not victim.process.is_running(), "the moment has come", 60, POLL_SECONDS
+    )
+
+
+def _packages(state: Instance) -> int:
+    """How many packages have at least one file in the folder of blobs."""
+    folder = state.settings.mlengine_home / "blobs" / "models" / MODEL
+    return sum(1 for _ in folder.iterdir())
+
+
+def _usual_seconds(twin: Twin) -> float:
+    run = twin.get("/admin/train/status", limit=1)["runs"][0]
+    return float(sum(run["timings"].values()))
+
+
+def _start(twin: Twin, state: Instance, usual_seconds: float, seed: int) -> Victim:
+    packages = _packages(state)
+    run_id = twin.train(**PASSING, random_state=seed)
+    [process] = wait_until(lambda: twin.children(run_id), "the process has started", 60, POLL_SECONDS)
+    return Victim(run_id, process, state, usual_seconds, packages)
+
+
+def _phase(victim: Victim) -> str:
+    """How far the run had come when it was killed."""
+    if victim.is_live:
+        return "live"
+    if victim.version_id is not None:
+        return "registered"
+    return "stored in part" if victim.is_stored_in_part else "training"
+
+
+def test_killed_training_changes_nothing_that_is_served_and_leaves_nothing_half_written(
+    prepared: Prepared, start_prepared: Callable[..., Twin], capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = random.Random(KILLS)
+    twin = start_prepared(MODEL_CACHE_SECONDS="0")
+    twin.wait_for("/health")
+    state = open_state(twin.home)
+    usual_seconds = _usual_seconds(twin)
+    phases: Counter[str] = Counter()
+    again: dict[str, Any] = {}
+    began = time.monotonic()
+    for number in range(KILLS):
+        before = twin.get(f"/models/{MODEL}")["id"]
+        victim = _start(twin, state, usual_seconds, seed=100 + number)
+        MOMENTS[number % len(MOMENTS)](victim, rng)
+        victim.process.kill()
+        run = twin.wait_for_run(victim.run_id)
+        served = twin.get("/predict", symbol=SYMBOLS[0])["model_id"]
+        phase = _phase(victim)
+        phases[phase if run["status"] == "failed" else f"{phase}, ended before"] += 1
+        if run["status"] == "failed":
+            assert "signal 9 (Killed)" in run["error"]
+            assert served == before, phase
+        check_versions(state)
+        check_one_is_live(state)
+        if phase == "stored in part":
+            again = {**PASSING, "random_state": 100 + number}
+    assert phases.total() == KILLS
+    last = twin.wait_for_run(twin.train(**(again or PASSING)))
+    assert (last["status"], last["result"]["activated"]) == ("succeeded", True), last
+    assert twin.get("/predict", symbol=SYMBOLS[0])["model_id"] == last["result"]["version_id"]
+    check_versions(state)
+    with capsys.disabled():
+        print(
+            f"\n{KILLS} kills of training in {time.monotonic() - began:.0f} s: {dict(phases)}; "
+            f"{len(versions_of(state))} versions, all whole"
+        )
