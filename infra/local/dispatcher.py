@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 
 from shared.errors import EngineError
 from shared.logs import LOGGER
@@ -16,6 +17,7 @@ Push = Callable[[str, bytes, Sequence[tuple[bytes, bytes]]], tuple[int, bytes]]
 """Takes a function's name, a body and headers; gives the status and the body of the answer."""
 
 BATCH_SIZE = 100
+TAKE_OVER_SIZE = 10_000
 LEASE_SECONDS = 60.0
 WAIT_SECONDS = 1.0
 
@@ -45,27 +47,41 @@ class Dispatcher:
 
     def _serve(self, subscription: str) -> None:
         with self._events.watch() as watch:
+            self._tried(self.take_over, subscription)
             while not self._stopping.is_set():
-                try:
-                    delivered = self.deliver_once(subscription)
-                except EngineError as error:
-                    LOGGER.error(
-                        "delivery failed", extra={"facts": {"to": subscription, "why": error.detail}}
-                    )
-                    delivered = 0
-                if not delivered:
+                if not self._tried(self.deliver_once, subscription):
                     watch.wait(WAIT_SECONDS)
+
+    def _tried(self, deliver: Callable[[str], int], subscription: str) -> int:
+        try:
+            return deliver(subscription)
+        except EngineError as error:
+            LOGGER.error("delivery failed", extra={"facts": {"to": subscription, "why": error.detail}})
+            return 0
+
+    def take_over(self, subscription: str) -> int:
+        """Deliver what the twin before had claimed when it was killed, without waiting for its leases:
+        only one twin delivers from a state folder. Gives how many events that were.
+        """
+        leases_end = self._now() + timedelta(seconds=LEASE_SECONDS)
+        deliveries = self._events.claim(subscription, TAKE_OVER_SIZE, 0.0, leases_end)
+        for first in range(0, len(deliveries), BATCH_SIZE):
+            if not self._stopping.is_set():
+                self._deliver(subscription, deliveries[first : first + BATCH_SIZE])
+        return len(deliveries)
 
     def deliver_once(self, subscription: str) -> int:
         """Deliver what is due, at most one batch; gives how many events that were."""
         deliveries = self._events.claim(subscription, BATCH_SIZE, LEASE_SECONDS, self._now())
-        if not deliveries:
-            return 0
+        if deliveries:
+            self._deliver(subscription, deliveries)
+        return len(deliveries)
+
+    def _deliver(self, subscription: str, deliveries: Sequence[Delivery]) -> None:
         if len(deliveries) > 1 and self._refusal(subscription, [d.event for d in deliveries]) is None:
             self._events.ack([d.id for d in deliveries])
         else:
             self._one_by_one(subscription, deliveries)
-        return len(deliveries)
 
     def _one_by_one(self, subscription: str, deliveries: Sequence[Delivery]) -> None:
         """So that one bad event doesn't hold up its neighbours."""

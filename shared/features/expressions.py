@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ParamSpec, TypeAlias
 
 Operand: TypeAlias = "Expression | float"
@@ -21,18 +21,19 @@ _INFIX = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/"}
 class Expression:
     """An operation of `operations.OPERATIONS`, an input ("column"), a "constant" or a "lag".
 
-    `call` is how a kernel was called, where one made the expression. `str` gives the formula as written.
+    `call` is the name and the arguments of the kernel that made it, if one did. `str` gives the formula as
+    written.
     A quotient whose divisor is zero is NaN, never an infinity.
     """
 
     operation: str
     operands: tuple[Expression, ...] = ()
     parameter: str | float | None = None
-    call: str = ""
+    call: tuple[object, ...] = ()
 
     def __str__(self) -> str:
         if self.call:
-            return self.call
+            return _call(*self.call)
         if not self.operands:
             return str(self.parameter)
         if self.is_infix:
@@ -104,10 +105,12 @@ def kernel(build: Callable[P, Expression]) -> Callable[P, Expression]:
 
     @functools.wraps(build)
     def called(*args: P.args, **kwargs: P.kwargs) -> Expression:
-        return replace(build(*args, **kwargs), call=_call(build.__name__, *args, *kwargs.values()))
+        made = build(*args, **kwargs)
+        call = (build.__name__, *args, *kwargs.values())
+        return Expression(made.operation, made.operands, made.parameter, call)
 
     return called
 
 
-def _call(name: str, *arguments: object) -> str:
+def _call(name: object, *arguments: object) -> str:
     return f"{name}({', '.join(map(str, arguments))})"

@@ -57,10 +57,8 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "exponent": exponent,
     "significand": significand,
 }
-"""By name; called with one or two arrays and `out`. The divisor of "divide" is never 0."""
-
-IN_PLACE = frozenset(OPERATIONS) - {"exponent", "significand"}
-"""Operations whose `out` may be one of their operands."""
+"""By name; called with one or two arrays and with `out`, which may be one of them. The divisor of "divide" is
+never 0."""
 
 
 def bind(operation: str, operands: Iterable[Values], out: Values) -> Callable[[], object]:

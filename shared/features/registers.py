@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 
-from shared.features.operations import IN_PLACE, OPERATIONS
+from shared.features.operations import OPERATIONS
 from shared.features.program import Program, Step
 
 
@@ -41,9 +41,9 @@ class _Pool:
 
 
 def _in_place(step: Step) -> set[int]:
-    """The operands whose register the step's result may take: those read without a lag."""
+    """The operands whose register the result may take. With a lag between them, numpy would copy first."""
     lagged = {read.step for read in step.reads if read.lag}
-    return {read.step for read in step.reads} - lagged if step.operation in IN_PLACE else set()
+    return {read.step for read in step.reads} - lagged
 
 
 def _is_only_a_result(program: Program, number: int, last_uses: list[int]) -> bool:

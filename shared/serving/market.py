@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.access.identity import Caller
-from shared.errors import EngineError, InvalidInput
+from shared.errors import Conflict, EngineError, InvalidInput
 from shared.features import FeatureSet
 from shared.market.candles import Candles, rfc3339
 from shared.market.source import CandleSource, Served
@@ -22,6 +22,7 @@ from shared.serving.publisher import Publisher
 
 MARKET_MODEL = "market-signal"
 TOPIC = "predictions.made"
+MAX_ROWS = 1_024
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,7 @@ class MarketPredictor:
         served = self._candles.cached(symbol, needed) or await self._candles.latest(
             symbol, needed, headers={"traceparent": caller.traceparent}
         )
+        _check_timeframe(loaded, served.candles)
         row = self._row(symbol, served.candles, loaded.features)
         prediction = self._score(symbol, loaded, served, row, caller, started)
         await self._publisher.publish(self._event(prediction, loaded, row, caller))
@@ -99,6 +101,8 @@ class MarketPredictor:
         as_of = rfc3339(int(candles.timestamp[-1]))
         row = _Row(candles, as_of, features.hash, values.tolist(), values.astype(np.float32)[np.newaxis])
         self._rows[symbol] = row
+        while len(self._rows) > MAX_ROWS:
+            del self._rows[next(iter(self._rows))]
         return row
 
     def _score(
@@ -142,4 +146,12 @@ class MarketPredictor:
             made_at,
             record,
             {"traceparent": caller.traceparent},
+        )
+
+
+def _check_timeframe(loaded: LoadedModel, candles: Candles) -> None:
+    if loaded.manifest.timeframe != candles.timeframe:
+        raise Conflict(
+            f"{loaded.version_id} was trained on {loaded.manifest.timeframe} candles, TIMEFRAME is "
+            f"{candles.timeframe}: train and activate a model for these."
         )

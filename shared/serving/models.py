@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from shared.errors import EngineError, NoActiveModel, PackageRefused, PlatformUnavailable
+from shared.errors import EngineError, NoActiveModel, NotFound, PackageRefused, PlatformUnavailable
 from shared.features import FeatureSet, feature_set
 from shared.logs import LOGGER
 from shared.registry import Active, Manifest, Registry, Scorer
@@ -58,6 +58,7 @@ class Models:
         self._on_refused = on_refused
         self._live: dict[str, _Live] = {}
         self._loaded: OrderedDict[str, LoadedModel] = OrderedDict()
+        self._refused: dict[str, tuple[str, float]] = {}  # why, and when
         self._lock = asyncio.Lock()
 
     async def get(self, model: str) -> LoadedModel:
@@ -86,10 +87,10 @@ class Models:
         if live is not None and now - live.read_at < self._cache_seconds:
             return live
         pointer = await self._pointer(name, live)
-        if live is None or pointer.revision != live.pointer.revision:
-            live = _Live(pointer, await self._follow(pointer, live), now)
-        else:
+        if live is not None and pointer.revision == live.pointer.revision:
             live = _Live(pointer, live.model, now)
+        else:
+            live = await self._follow(pointer, live, now)
         self._live[name] = live
         return live
 
@@ -108,46 +109,79 @@ class Models:
             )
         return pointer
 
-    async def _follow(self, pointer: Active, live: _Live | None) -> LoadedModel:
-        """The pointer's model, freshly verified; on refusal the live one, or the one before."""
+    async def _follow(self, pointer: Active, live: _Live | None, now: float) -> _Live:
+        """The pointer's model, freshly verified; on refusal the live one, or the one before.
+
+        Where the platform fails the live one too, and the pointer is followed at the next look.
+        """
         self._loaded.pop(pointer.version_id, None)
         try:
-            return await self._load(pointer.version_id)
+            return _Live(pointer, await self._load(pointer.version_id), now)
         except PackageRefused as refusal:
             if live is not None:
-                return live.model
+                return _Live(pointer, live.model, now)
             if pointer.previous is None:
                 raise
             LOGGER.warning("the version before stands in", extra={"facts": {"why": refusal.detail}})
-            return await self._load(pointer.previous)
+            return _Live(pointer, await self._load(pointer.previous), now)
+        except PlatformUnavailable as error:
+            if live is None:
+                raise
+            LOGGER.warning("active package unreadable", extra={"facts": {"why": error.detail}})
+            return _Live(live.pointer, live.model, now)
 
     async def _load(self, version_id: str) -> LoadedModel:
         known = self._loaded.get(version_id)
         if known is not None:
             return known
+        self._raise_if_refused_lately(version_id)
         try:
             model = await asyncio.to_thread(self._open, version_id)
         except PackageRefused as refusal:
-            self._report(version_id, refusal)
+            self._refused[version_id] = (refusal.detail, self._monotonic())
+            await asyncio.to_thread(self._report, version_id, refusal.detail)
             raise
         self._loaded[version_id] = model
         while len(self._loaded) > MAX_LOADED:
             self._loaded.popitem(last=False)
         return model
 
-    def _report(self, version_id: str, refusal: EngineError) -> None:
-        LOGGER.error("package refused", extra={"facts": {"model_id": version_id, "why": refusal.detail}})
-        self._on_refused(version_id, refusal.detail)
+    def _raise_if_refused_lately(self, version_id: str) -> None:
+        """So that each call for a broken package isn't a download and an alert."""
+        why, refused_at = self._refused.get(version_id, ("", float("-inf")))
+        if self._monotonic() - refused_at < self._cache_seconds:
+            raise PackageRefused(why)
+
+    def _report(self, version_id: str, why: str) -> None:
+        facts = {"model_id": version_id, "why": why}
+        LOGGER.error("package refused", extra={"facts": facts})
+        try:
+            self._on_refused(version_id, why)
+        except EngineError as error:
+            LOGGER.error("alert not sent", extra={"facts": {**facts, "why": error.detail}})
 
     def _open(self, version_id: str) -> LoadedModel:
         package = self._registry.open_package(version_id)
         manifest = package.manifest
-        features = feature_set(manifest.feature_set)
-        if features.hash != manifest.feature_set_hash:
-            raise PackageRefused(
-                f"{version_id} was trained on {manifest.feature_set} {manifest.feature_set_hash[:12]}, "
-                f"this build computes {features.hash[:12]}: train a new version."
-            )
+        features = _features(version_id, manifest)
         return LoadedModel(
             version_id, package.hash, manifest, package.verified_scorer(), features, manifest.gates_passed
         )
+
+
+def _features(version_id: str, manifest: Manifest) -> FeatureSet:
+    """The features that the model was trained on.
+
+    Raises:
+        PackageRefused: this build computes others.
+    """
+    try:
+        features = feature_set(manifest.feature_set)
+    except NotFound as error:
+        raise PackageRefused(f"{version_id} needs another build: {error.detail}") from error
+    if features.hash != manifest.feature_set_hash:
+        raise PackageRefused(
+            f"{version_id} was trained on {manifest.feature_set} {manifest.feature_set_hash[:12]}, "
+            f"this build computes {features.hash[:12]}: train a new version."
+        )
+    return features

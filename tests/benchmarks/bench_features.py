@@ -14,7 +14,7 @@ import os
 import sys
 from typing import Any
 
-ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS")}
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS"), "1")
 
 
 def main() -> int:
@@ -39,25 +39,24 @@ def _arguments() -> argparse.Namespace:
 
 def _report(figures: dict[str, Any]) -> str:
     lines = [
-        f"{figures['features']} features, {figures['symbols']} symbols x {figures['candles']} candles, "
-        f"{figures['rounds']} rounds, one thread",
+        "{features} features, {symbols} symbols x {candles} candles, {rounds} rounds".format(**figures),
         "",
-        f"{'offline':<34}{'user s':>9}{'system s':>10}{'rows/s':>13}{'x':>8}{'x user':>8}",
-    ]
-    for name, row in figures["offline"].items():
-        lines.append(
-            f"{name:<34}{row['user_seconds']:>9.3f}{row['system_seconds']:>10.3f}"
+        f"{'many candles':<34}{'seconds':>9}{'user':>8}{'rows/s':>13}{'x':>8}{'x user':>8}",
+        *(
+            f"{name:<34}{row['seconds']:>9.3f}{row['user_seconds']:>8.3f}"
             f"{row['rows_per_second']:>13,.0f}{row['times']:>8.1f}{row['times_user']:>8.1f}"
-        )
-    lines += ["", f"{'online, one row':<34}{'us':>9}{'x':>8}"]
-    for name, row in figures["online"].items():
-        lines.append(f"{name:<34}{row['microseconds']:>9.1f}{row['times']:>8.1f}")
-    lines += [
+            for name, row in figures["offline"].items()
+        ),
         "",
-        f"online rows equal to the offline ones, bit for bit: {figures['equal_rows']}/{figures['symbols']}",
+        f"{'the last row of one symbol':<34}{'us':>9}{'x':>8}",
+        *(
+            f"{name:<34}{row['microseconds']:>9.1f}{row['times']:>8.1f}"
+            for name, row in figures["online"].items()
+        ),
+        "",
+        "rows online and offline with equal bits: {equal_rows} of {symbols}".format(**figures),
+        *(f"furthest from {name}: {far}" for name, far in figures["differences"].items()),
     ]
-    lines += ["largest difference, in standard deviations of the feature:"]
-    lines += [f"  {name}: {text}" for name, text in figures["differences"].items()]
     return "\n".join(lines)
 
 

@@ -1,8 +1,9 @@
-"""What several of these tests start from: a market of momentum, and a twin's state with models that passed."""
+"""What several of these tests start from: a market of momentum, and a state with models that passed."""
 
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,3 +82,14 @@ def start_prepared(prepared: Prepared, tmp_path: Path) -> Iterator[Callable[...,
     for twin in started:
         twin.kill()
         twin.client.close()
+
+
+@pytest.fixture
+def tell(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
+    """Says what was measured, past pytest's capture."""
+
+    def say(words: str) -> None:
+        with capsys.disabled():
+            sys.stderr.write(f"\n{words}\n")
+
+    return say

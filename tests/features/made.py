@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from shared.features import Feature, FeatureSet
-from shared.features.expressions import Expression
+from shared.features.expressions import Expression, absolute, apply, column, lag, square_root
+from shared.features.kernels import exponential_mean, rolling_maximum, rolling_squares
 from shared.market.candles import COLUMNS, Candles, Panel
 
 DAY_SECONDS = 86_400
@@ -73,6 +74,24 @@ def _spoil(columns: dict[str, NDArray[np.float64]], rows: slice, how: str) -> No
     else:
         name = COLUMNS[rows.start % len(COLUMNS)]
         columns[name][rows.start] = {"missing": np.nan, "zero": 0.0, "infinite": np.inf}[how]
+
+
+def formulas() -> st.SearchStrategy[Expression]:
+    """Small formulas of any shape."""
+    binary = st.sampled_from(("add", "subtract", "multiply", "divide", "minimum", "maximum"))
+    return st.recursive(
+        st.sampled_from([column(name) for name in COLUMNS]),
+        lambda inner: st.one_of(
+            st.builds(apply, binary, inner, inner),
+            st.builds(apply, binary, inner, st.sampled_from((-1.5, 0.0, 3.0))),
+            st.builds(lag, inner, st.integers(1, 7)),
+            st.builds(lambda x: square_root(absolute(x)), inner),
+            st.builds(rolling_squares, inner, st.integers(2, 9)),
+            st.builds(rolling_maximum, inner, st.integers(2, 9)),
+            st.builds(exponential_mean, inner, st.just(0.9)),
+        ),
+        max_leaves=6,
+    )
 
 
 def alone(formula: Expression) -> FeatureSet:

@@ -45,8 +45,8 @@ def test_hash_is_told_by_names_formulas_parameters_and_order() -> None:
 def test_hash_is_told_by_how_a_kernel_adds() -> None:
     """The same call written in another order of additions gives other bits, so another hash."""
     a, b, c = column("open"), column("high"), column("low")
-    left = FeatureSet("left", (Feature("x", replace((a + b) + c, call="total()"), "", ""),))
-    right = FeatureSet("right", (Feature("x", replace(a + (b + c), call="total()"), "", ""),))
+    left = FeatureSet("left", (Feature("x", replace((a + b) + c, call=("total",)), "", ""),))
+    right = FeatureSet("right", (Feature("x", replace(a + (b + c), call=("total",)), "", ""),))
     assert left.hash != right.hash
 
 

@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from shared.features import FEATURE_SETS, FeatureSet, feature_set, offline
+from shared.features import FEATURE_SETS, Feature, FeatureSet, feature_set, offline
+from shared.features.expressions import Expression
 from shared.market.candles import COLUMNS, Candles, Panel
-from tests.features.made import bits, candles, odd_candles
+from tests.features.made import bits, candles, formulas, odd_candles
 
 SETS = tuple(FEATURE_SETS)
 LONGEST = max(feature_set(name).memory for name in SETS)
@@ -30,6 +31,17 @@ def test_online_row_equals_offline_row(name: str, series: Candles, data: st.Data
     assert bits(features.latest(series[: t + 1])) == row
     assert bits(features.latest(series[t - features.memory : t + 1])) == row
     assert bits(features.rows(series[: t + 1], 1)) == row
+
+
+@settings(deadline=None, max_examples=150)
+@given(made=st.lists(formulas(), min_size=1, max_size=4), chunk_rows=st.integers(1, 60))
+def test_rows_of_any_formulas_are_equal_online_and_offline(made: list[Expression], chunk_rows: int) -> None:
+    features = FeatureSet("any", tuple(Feature(f"x{i}", formula, "", "") for i, formula in enumerate(made)))
+    series = candles(features.memory + 50)
+    online = [features.latest(series[: t + 1]) for t in range(features.memory, len(series))]
+    with np.errstate(all="ignore"):  # products of many volumes
+        offline_rows = _in_chunks(features, Panel.of([series]), chunk_rows)
+    assert bits(np.array(online)) == bits(offline_rows[features.memory :])
 
 
 @pytest.mark.parametrize("name", SETS)

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import random
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -22,71 +21,17 @@ from shared.errors import (
 from shared.platform.local.documents import SqliteDocuments
 from shared.platform.local.events import SqliteEvents
 from shared.platform.ports import Event
-from shared.registry import Promotion, Registry, Version
-from tests.contracts.racing import in_processes, kill_while_busy, race
-from tests.registry.packages import examples, onnx_model, package, parts
-from tests.registry.workers import (
-    TOPICS,
-    activate_for_ever,
-    activate_some,
-    open_registry,
-    register_for_ever,
-    register_some,
-    ticking,
-)
+from shared.registry import Registry
+from tests.registry.consistency import NAME, check_consistent, registered
+from tests.registry.packages import examples, onnx_model, package
+from tests.registry.workers import TOPICS, open_registry, ticking
 
-NAME = "market-signal"
 START = datetime(2024, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
 def registry(tmp_path: Path) -> Registry:
     return open_registry(tmp_path)
-
-
-def registered(registry: Registry, count: int, *, passes: bool = True) -> list[str]:
-    made = [package(number, passes=passes) for number in range(count)]
-    return [registry.register(one, created_by="tester", run_id="run").id for one in made]
-
-
-def log_of(registry: Registry) -> list[Promotion]:
-    """The whole log, oldest first."""
-    page = registry.promotions(NAME)
-    found = list(page.promotions)
-    while page.cursor is not None:
-        page = registry.promotions(NAME, cursor=page.cursor)
-        found += page.promotions
-    return found[::-1]
-
-
-def versions_of(registry: Registry) -> list[Version]:
-    """All versions, oldest first."""
-    page = registry.list(NAME)
-    found = list(page.versions)
-    while page.cursor is not None:
-        page = registry.list(NAME, cursor=page.cursor)
-        found += page.versions
-    return found[::-1]
-
-
-def check_consistent(registry: Registry) -> list[Promotion]:
-    """The invariants of what is live; gives the log."""
-    active, log = registry.active(NAME), log_of(registry)
-    assert [entry.seq for entry in log] == list(range(1, len(log) + 1))
-    assert len({entry.id for entry in log}) == len(log)
-    live = None
-    for entry in log:
-        assert entry.previous == (None if entry.action == "reloaded" else live)
-        live = entry.version_id
-    in_production = [version.id for version in versions_of(registry) if version.status == "production"]
-    if active is None:
-        assert (log, in_production) == ([], [])
-    else:
-        assert active.last == log[-1]
-        assert in_production == [active.version_id]
-        once_live = {entry.version_id for entry in log} - {active.version_id}
-        assert {v.id for v in versions_of(registry) if v.status == "archived"} == once_live
-    return log
 
 
 def seen_events(state: Path) -> list[Event]:
@@ -301,17 +246,6 @@ def test_a_rollback_goes_back_step_by_step(registry: Registry) -> None:
     assert log[4].previous == third
 
 
-def test_racing_rollbacks_go_back_once(registry: Registry) -> None:
-    for version_id in registered(registry, 10):
-        registry.activate(version_id, by="tester")
-    results = race(8, lambda i: registry.rollback(NAME, by=f"{i}"))
-    done = [result for result in results if isinstance(result, Promotion)]
-    assert len(done) >= 1
-    assert all(isinstance(result, Promotion | Conflict) for result in results)
-    assert len({entry.previous for entry in done}) == len(done)
-    assert len(check_consistent(registry)) == 10 + len(done)
-
-
 def test_a_touch_lets_everybody_read_again(tmp_path: Path, registry: Registry) -> None:
     (version_id,) = registered(registry, 1)
     registry.activate(version_id, by="tester")
@@ -380,62 +314,6 @@ def test_a_bus_that_is_down_undoes_nothing(tmp_path: Path, caplog: pytest.LogCap
     registry.activate(version_id, by="tester")
     assert registry.active_ids([NAME]) == {version_id}
     assert caplog.messages == ["event not sent", "event not sent"]
-
-
-def test_100_racing_registrations_give_100_versions_without_gaps(registry: Registry) -> None:
-    made = [package(number) for number in range(100)]
-    results = race(100, lambda i: registry.register(made[i], created_by="tester"))
-    found = {result.id: result.package_hash for result in results if isinstance(result, Version)}
-    assert set(found) == {f"market-signal-v{n}" for n in range(1, 101)}
-    assert {version.id: version.package_hash for version in versions_of(registry)} == found
-    assert set(found.values()) == {one.hash for one in made}
-
-
-def test_processes_registering_at_once_leave_no_gaps(tmp_path: Path, registry: Registry) -> None:
-    in_processes(5, register_some, tmp_path, [parts(package(number)) for number in range(25)])
-    assert [version.version for version in versions_of(registry)] == list(range(1, 26))
-
-
-def test_50_racing_activations_all_succeed_one_after_the_other(registry: Registry) -> None:
-    ids = registered(registry, 50)
-    results = race(50, lambda i: registry.activate(ids[i], by="tester"))
-    assert {result.version_id for result in results if isinstance(result, Promotion)} == set(ids)
-    assert len(check_consistent(registry)) == 50
-
-
-def test_racing_activations_of_one_version_are_one_change(registry: Registry) -> None:
-    (version_id,) = registered(registry, 1)
-    results = race(16, lambda i: registry.activate(version_id, by=f"{i}"))
-    assert results == check_consistent(registry) * 16
-
-
-def test_50_activations_in_10_processes_all_succeed(tmp_path: Path, registry: Registry) -> None:
-    ids = registered(registry, 50)
-    in_processes(10, activate_some, tmp_path, ids)
-    assert sorted(entry.version_id for entry in check_consistent(registry)) == sorted(ids)
-
-
-def test_a_process_killed_while_activating_leaves_no_half_change(tmp_path: Path, registry: Registry) -> None:
-    ids, rng = registered(registry, 5), random.Random(5)
-    told: set[str] = set()
-    for _ in range(25):
-        told |= set(kill_while_busy(activate_for_ever, tmp_path, ids, after_seconds=rng.random() / 25))
-        check_consistent(registry)
-    assert told <= {entry.id for entry in log_of(registry)}
-
-
-def test_a_process_killed_while_registering_leaves_no_half_version(
-    tmp_path: Path, registry: Registry
-) -> None:
-    made, rng = [parts(package(number)) for number in range(50)], random.Random(6)
-    told: set[str] = set()
-    for _ in range(25):
-        told |= set(kill_while_busy(register_for_ever, tmp_path, made, after_seconds=rng.random() / 25))
-        versions = versions_of(registry)
-        assert [version.version for version in versions] == list(range(1, len(versions) + 1))
-        registry.open_package(versions[-1].id).files()
-    assert told <= {version.id for version in versions}
-    assert registry.register(package(), created_by="tester").version == len(versions) + 1
 
 
 def test_the_pointer_is_one_small_document(tmp_path: Path, registry: Registry) -> None:

@@ -1,4 +1,4 @@
-"""The feature set `technical` in pandas: by group, of one symbol, or of a wide frame with a column per symbol."""
+"""The feature set `technical` in pandas: by group, of one symbol, or of a wide frame (one column each)."""
 
 from __future__ import annotations
 

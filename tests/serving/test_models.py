@@ -1,0 +1,316 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from shared.config import load_settings
+from shared.errors import NoActiveModel, NotFound, PackageRefused, PlatformUnavailable
+from shared.instance import Instance
+from shared.platform.connect import connect
+from shared.platform.ports import Blobs, Document, Documents, Event
+from shared.registry import Registry
+from shared.serving.models import LoadedModel, Models
+from tests.packages import active, market_package, mend, registered, spoil
+
+CACHE_SECONDS = 5.0
+NAME = "market-signal"
+
+T = TypeVar("T")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.seconds = 100.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+class CountingBlobs:
+    """Counts what is read, and fails when told to."""
+
+    def __init__(self, inner: Blobs) -> None:
+        self._inner = inner
+        self.read: list[str] = []
+        self.is_down = False
+
+    def get(self, name: str, *, sha256: str | None = None) -> bytes:
+        if self.is_down:
+            raise PlatformUnavailable("the blobs are down")
+        self.read.append(name.rpartition("/")[2])
+        return self._inner.get(name, sha256=sha256)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+class FailingDocuments:
+    """Fails when told to."""
+
+    def __init__(self, inner: Documents) -> None:
+        self._inner = inner
+        self.is_down = False
+        self.reads = 0
+
+    def get(self, collection: str, id: str) -> Document | None:
+        if self.is_down:
+            raise PlatformUnavailable("the documents are down")
+        self.reads += 1
+        return self._inner.get(collection, id)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+class Setting:
+    """Models over a real registry whose platform can be made to fail."""
+
+    def __init__(self, home: Path) -> None:
+        platform = connect(load_settings(mlengine_home=home))
+        self.home = home
+        self.clock = Clock()
+        self.alerts: list[tuple[str, str]] = []
+        self.documents = FailingDocuments(platform.documents)
+        self.blobs = CountingBlobs(platform.blobs)
+        self.registry = Registry(self.documents, self.blobs, platform.events, platform.now, platform.new_id)
+        self._runner = asyncio.Runner()
+        self.restart()
+
+    def restart(self, on_refused: Callable[[str, str], None] | None = None) -> None:
+        """A process that has nothing in memory."""
+        self.models = Models(
+            self.registry,
+            cache_seconds=CACHE_SECONDS,
+            monotonic=self.clock,
+            on_refused=on_refused or (lambda version, why: self.alerts.append((version, why))),
+        )
+        self.blobs.read.clear()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self._runner.run(work)
+
+    def get(self, model: str = NAME) -> LoadedModel:
+        return self.run(self.models.get(model))
+
+    def later(self) -> LoadedModel:
+        """What is served when the pointer is due to be read again."""
+        self.clock.seconds += CACHE_SECONDS
+        return self.get()
+
+    def activate_second(self) -> None:
+        self.registry.activate("market-signal-v2", by="test")
+        self.blobs.read.clear()
+
+    @property
+    def refused(self) -> list[str]:
+        return [version for version, _ in self.alerts]
+
+
+@pytest.fixture
+def setting(home: Path) -> Setting:
+    return Setting(home)
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Setting:
+    return Setting(tmp_path / "home")
+
+
+def test_the_active_version_is_loaded_and_verified(setting: Setting) -> None:
+    found = setting.get()
+    assert (found.version_id, found.package_hash) == ("market-signal-v1", market_package().hash)
+    assert found.gates_passed is True
+    assert found.features.hash == found.manifest.feature_set_hash
+
+
+def test_a_new_version_takes_over_within_the_cache_time_and_not_before(setting: Setting) -> None:
+    assert setting.get().version_id == "market-signal-v1"
+    setting.activate_second()
+    setting.clock.seconds += CACHE_SECONDS - 0.001
+    assert setting.get().version_id == "market-signal-v1"
+    setting.clock.seconds += 0.001
+    assert setting.get().version_id == "market-signal-v2"
+
+
+def test_a_pointer_that_has_not_moved_costs_one_read_and_no_loading(setting: Setting) -> None:
+    setting.get()
+    setting.blobs.read.clear()
+    before = setting.documents.reads
+    for _ in range(10):
+        setting.get()
+    assert setting.documents.reads == before
+    setting.later()
+    assert setting.documents.reads == before + 1
+    assert setting.blobs.read == []
+
+
+def test_a_rollback_is_followed(setting: Setting) -> None:
+    setting.activate_second()
+    assert setting.get().version_id == "market-signal-v2"
+    setting.registry.rollback(NAME, by="test")
+    assert setting.later().version_id == "market-signal-v1"
+
+
+def test_callers_at_the_same_moment_share_one_load(setting: Setting) -> None:
+    setting.blobs.read.clear()
+
+    async def together() -> list[LoadedModel]:
+        names = [NAME, "market-signal-v1"] * 10
+        return await asyncio.gather(*(setting.models.get(name) for name in names))
+
+    found = setting.run(together())
+    assert len({id(model) for model in found}) == 1
+    assert setting.blobs.read.count("model.onnx") == 1
+
+
+def test_a_refused_version_leaves_the_one_before_serving_and_says_so_once(setting: Setting) -> None:
+    setting.get()
+    setting.activate_second()
+    spoil(setting.home, market_package(1), "model.onnx")
+    for _ in range(3):
+        assert setting.later().version_id == "market-signal-v1"
+    ((version, why),) = setting.alerts
+    assert version == "market-signal-v2"
+    assert "model.onnx" in why
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "examples.json"])
+def test_whatever_serving_reads_is_checked(setting: Setting, name: str) -> None:
+    spoil(setting.home, market_package(), name)
+    with pytest.raises(PackageRefused, match=name.replace(".", r"\.")):
+        setting.get()
+
+
+def test_a_manifest_that_was_changed_is_refused(setting: Setting) -> None:
+    spoil(setting.home, market_package(), "manifest.json")
+    with pytest.raises(PackageRefused):
+        setting.get()
+
+
+def test_a_refused_version_is_taken_when_it_is_mended_and_reloaded(setting: Setting) -> None:
+    setting.get()
+    setting.activate_second()
+    spoil(setting.home, market_package(1), "model.onnx")
+    setting.later()
+    mend(setting.home, market_package(1), "model.onnx")
+    assert setting.later().version_id == "market-signal-v1"
+    setting.registry.touch(NAME, by="test")
+    assert setting.later().version_id == "market-signal-v2"
+
+
+def test_at_a_start_on_a_refused_version_the_one_before_stands_in(setting: Setting) -> None:
+    setting.activate_second()
+    spoil(setting.home, market_package(1), "model.onnx")
+    assert setting.get().version_id == "market-signal-v1"
+    assert setting.later().version_id == "market-signal-v1"
+    assert setting.refused == ["market-signal-v2"]
+
+
+def test_at_a_start_with_nothing_sound_nothing_is_served(setting: Setting) -> None:
+    spoil(setting.home, market_package(), "model.onnx")
+    with pytest.raises(PackageRefused):
+        setting.get()
+
+
+def test_a_refused_version_is_not_read_again_for_each_call(setting: Setting) -> None:
+    spoil(setting.home, market_package(), "model.onnx")
+    for model in (NAME, NAME, "market-signal-v1", NAME):
+        with pytest.raises(PackageRefused, match=r"model\.onnx"):
+            setting.get(model)
+    assert setting.blobs.read.count("model.onnx") == 1
+    assert setting.refused == ["market-signal-v1"]
+    with pytest.raises(PackageRefused):
+        setting.later()
+    assert len(setting.alerts) == 2
+
+
+def test_a_version_of_other_features_is_refused(setting: Setting) -> None:
+    setting.get()
+    active(setting.registry, 1, feature_set_hash="0" * 64)
+    assert setting.later().version_id == "market-signal-v1"
+    active(setting.registry, 2, feature_set="unheard-of")
+    assert setting.later().version_id == "market-signal-v1"
+    (_, other), (_, unknown) = setting.alerts
+    assert "000000000000" in other
+    assert "train a new version" in other
+    assert "unheard-of" in unknown
+
+
+def test_an_alert_that_cannot_be_sent_does_not_stop_serving(setting: Setting) -> None:
+    def dead(version: str, why: str) -> None:
+        raise PlatformUnavailable("no events today")
+
+    setting.restart(dead)
+    setting.get()
+    setting.activate_second()
+    spoil(setting.home, market_package(1), "model.onnx")
+    assert setting.later().version_id == "market-signal-v1"
+
+
+def test_a_pointer_that_cannot_be_read_leaves_the_model_serving(setting: Setting) -> None:
+    setting.get()
+    setting.activate_second()
+    setting.documents.is_down = True
+    assert setting.later().version_id == "market-signal-v1"
+    setting.documents.is_down = False
+    assert setting.later().version_id == "market-signal-v2"
+    assert setting.alerts == []
+
+
+def test_a_package_that_cannot_be_read_leaves_the_model_serving_until_it_can(setting: Setting) -> None:
+    setting.get()
+    setting.activate_second()
+    setting.blobs.is_down = True
+    assert setting.later().version_id == "market-signal-v1"
+    setting.blobs.is_down = False
+    assert setting.later().version_id == "market-signal-v2"
+    assert setting.alerts == []
+
+
+def test_at_a_start_a_platform_that_is_away_is_said_to_be(setting: Setting) -> None:
+    setting.documents.is_down = True
+    with pytest.raises(PlatformUnavailable):
+        setting.get()
+    setting.documents.is_down, setting.blobs.is_down = False, True
+    with pytest.raises(PlatformUnavailable):
+        setting.get()
+    setting.blobs.is_down = False
+    assert setting.get().version_id == "market-signal-v1"
+
+
+def test_versions_are_served_by_id_whatever_is_live(setting: Setting) -> None:
+    registered(setting.registry, 2, gates_passed=False)
+    found = setting.get("market-signal-v3")
+    assert (found.version_id, found.gates_passed) == ("market-signal-v3", False)
+    assert setting.get().version_id == "market-signal-v1"
+
+
+@pytest.mark.parametrize("name", [NAME, "heart-disease", "no such model", "../x"])
+def test_without_an_active_version_it_says_how_to_get_one(empty: Setting, name: str) -> None:
+    with pytest.raises(NoActiveModel, match=r"mlengine train.*mlengine activate"):
+        empty.get(name)
+
+
+def test_unknown_versions_are_not_found(setting: Setting) -> None:
+    with pytest.raises(NotFound):
+        setting.get("market-signal-v7")
+
+
+class Broken:
+    """Events that can't be published."""
+
+    def publish(self, topic: str, events: Sequence[Event]) -> None:
+        raise PlatformUnavailable("no events today")
+
+
+def test_an_instance_serves_on_when_its_alert_cannot_be_sent(home: Path) -> None:
+    settings = load_settings(mlengine_home=home, model_cache_seconds=0)
+    instance = Instance(settings, replace(connect(settings), events=Broken()))
+    instance.registry.activate("market-signal-v2", by="test")
+    spoil(home, market_package(1), "model.onnx")
+    assert asyncio.run(instance.models.get(NAME)).version_id == "market-signal-v1"
