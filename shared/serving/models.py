@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from shared.errors import EngineError, NoActiveModel, NotFound, PackageRefused, PlatformUnavailable
 from shared.features import FeatureSet, feature_set
@@ -23,9 +23,9 @@ class LoadedModel:
 
     version_id: str
     package_hash: str
-    manifest: Manifest
-    scorer: Scorer
-    features: FeatureSet
+    manifest: Manifest = field(repr=False)
+    scorer: Scorer = field(repr=False)
+    features: FeatureSet = field(repr=False)
     gates_passed: bool
 
 

@@ -14,8 +14,8 @@ from shared.market.candles import Candles, Panel
 from tests.features.made import bits, candles
 
 HASHES = {
-    "core": "",
-    "technical": "",
+    "core": "1e8c7e65d78d77e709f55569a3e6e2414e6592152abe5ab49b32d779fdf85eb6",
+    "technical": "710d04c122c19a98b458e65e115d05cad0e37579993d7dae86027d9f2d8c95ed",
 }
 """A change here makes every stored model refuse the rows: it must be meant."""
 
