@@ -29,6 +29,8 @@ class Call:
     started: float = field(default_factory=time.perf_counter)
     facts: dict[str, Any] = field(default_factory=dict)
     """Goes into the request's log line."""
+    status: int | None = None
+    """The answer's status, where it isn't the route's own."""
 
     @property
     def trace_id(self) -> str:

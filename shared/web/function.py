@@ -12,15 +12,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from shared.access.identity import Gatekeeper
-from shared.access.roles import ROLES
+from shared.access.roles import ROLES, Role
 from shared.errors import EngineError
 from shared.instance import Instance, current_instance
 from shared.logs import LOGGER
 from shared.platform.ports import Event
+from shared.schema import Query
 from shared.web.call import Call, request_id, traceparent
 from shared.web.decoding import read_body, read_json, read_query
 from shared.web.events import read_events
-from shared.web.health import Health, health, ready
+from shared.web.health import NOT_READY, Health, Ready, health, ready
 from shared.web.problem import MEDIA_TYPE, problem_headers, problem_of, unexpected
 from shared.web.routing import Routes, bare
 
@@ -49,6 +50,11 @@ class Route:
     @property
     def name(self) -> str:
         return f"{self.method} {self.path}"
+
+    @property
+    def knows_no_query(self) -> bool:
+        """Whether parameters can only be a mistake. Probes and event deliveries may carry their own."""
+        return self.answer is not None and ROLES[self.name] is not Role.PUBLIC
 
 
 class Function:
@@ -123,6 +129,8 @@ class Function:
         arguments: dict[str, Any] = dict(parameters)
         if route.query is not None:
             arguments["query"] = read_query(route.query, request.scope["query_string"])
+        elif request.scope["query_string"] and route.knows_no_query:
+            read_query(Query, request.scope["query_string"])
         if route.body is not None:
             body = await read_body(request.receive, BODY_LIMIT_BYTES)
             arguments["body"] = read_json(route.body, body, headers)
@@ -130,7 +138,7 @@ class Function:
             body = await read_body(request.receive, EVENTS_LIMIT_BYTES)
             arguments["events"] = read_events(body, headers)
         result = await route.handler(call, **arguments)
-        return result if isinstance(result, Response) else _success(result, route.status)
+        return result if isinstance(result, Response) else _success(result, call.status or route.status)
 
     def _admit(self, route: Route, headers: Mapping[bytes, bytes], instance: Instance) -> Any:
         if self._gatekeeper is None or self._instance is not instance:
@@ -174,10 +182,11 @@ class Function:
         """Whether the process is alive."""
         return health(call)
 
-    async def _ready(self, call: Call) -> Response:
-        """Whether the function can do its work, and what is missing."""
+    async def _ready(self, call: Call) -> Ready:
+        """Whether the function can do its work, and what is missing: then the status is 503."""
         state = await ready(call, self._needs)
-        return _success(state, 200 if state.ready else 503)
+        call.status = None if state.ready else NOT_READY
+        return state
 
     def _log(self, request: Request, response: Response, call: Call) -> None:
         LOGGER.info(

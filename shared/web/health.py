@@ -11,6 +11,8 @@ from shared.instance import Instance
 from shared.schema import Answer
 from shared.web.call import Call
 
+NOT_READY = 503
+
 
 class Health(Answer):
     status: Literal["ok"] = "ok"

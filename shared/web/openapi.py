@@ -15,6 +15,7 @@ from pydantic.json_schema import models_json_schema
 
 from shared.access.roles import ROLES, Role
 from shared.web.function import Function, Route
+from shared.web.health import NOT_READY, Ready
 from shared.web.problem import MEDIA_TYPE, Problem
 
 _REF = "#/components/schemas/{model}"
@@ -78,7 +79,9 @@ def _operation(route: Route, tag: str, schemas: dict[str, Any]) -> dict[str, Any
     }
     if route.body is not None:
         schema = schemas["refs"][route.body]
-        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+        is_required = any(field.is_required() for field in route.body.model_fields.values())
+        content = {"application/json": {"schema": schema}}
+        operation["requestBody"] = {"required": is_required, "content": content}
     return operation
 
 
@@ -119,8 +122,10 @@ def _responses(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
     if route.answer is not None:
         success["content"] = {"application/json": {"schema": schemas["refs"][route.answer]}}
     problem = {"schema": schemas["refs"][Problem]}
+    not_ready = {str(NOT_READY): {**success, "description": "Not ready"}} if route.answer is Ready else {}
     return {
         str(route.status): success,
+        **not_ready,
         "default": {"description": "Why it failed", "content": {MEDIA_TYPE: problem}},
     }
 

@@ -1,0 +1,118 @@
+"""Every route answers what the specification says."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from infra.catalogue import read_catalogue
+from infra.openapi import generate
+from shared.platform.ports import Event
+from tests.functions.engine import KEY, Engine
+
+RUN = {"problem": "market_signal"}
+
+CALLS: list[tuple[str, str, Any, int]] = [
+    ("fetch", "POST /fetch", {"symbols": ["ABC", "NOPE"]}, 200),
+    ("fetch", "GET /symbols", None, 200),
+    ("fetch", "GET /candles?symbol=ABC&limit=3", None, 200),
+    ("fetch", "GET /candles?symbol=NOPE", None, 404),
+    ("features", "GET /features?symbol=ABC&lookback=2", None, 200),
+    ("features", "GET /features", None, 422),
+    ("predict", "GET /predict?symbol=ABC", None, 200),
+    ("predict", "GET /predict?symbol=NEW", None, 422),
+    ("batch_predict", "POST /predict/batch", {"symbols": ["ABC", "NOPE"]}, 200),
+    ("batch_predict", "POST /predict/batch", {"symbols": 3}, 422),
+    ("models", "GET /models", None, 200),
+    ("models", "GET /models/market-signal-v1", None, 200),
+    ("models", "GET /model/market-signal-v1", None, 200),
+    ("models", "GET /models/market-signal/promotions", None, 200),
+    ("models", "POST /models/activate/market-signal-v1", {"reason": "again"}, 200),
+    ("models", "POST /admin/activate/market-signal-v1", None, 200),
+    ("models", "POST /models/market-signal/rollback", None, 409),
+    ("models", "POST /admin/reload", None, 200),
+    ("training", "POST /admin/train", RUN, 202),
+    ("training", "GET /admin/train/status", None, 200),
+    ("training", "GET /admin/train/status/nope", None, 404),
+    ("monitoring", "GET /predictions/recent", None, 200),
+    ("monitoring", "GET /predictions/p1", None, 200),
+    ("predict", "GET /ready", None, 200),
+    ("audit", "GET /health", None, 200),
+]
+"""Function, call, body, status."""
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads(generate())
+    return loaded
+
+
+@pytest.fixture
+def engine(live: None, start: Callable[..., Engine]) -> Engine:
+    engine = start()
+    made_at = datetime(2024, 1, 1, tzinfo=UTC)
+    facts = {"prediction_id": "p1", "made_at": made_at.isoformat()}
+    engine.instance.audit.store([Event("p1", "//test", "predictions.made", made_at, facts)])
+    return engine
+
+
+def operation(document: dict[str, Any], method: str, path: str) -> dict[str, Any]:
+    """The description of what answers at `path`."""
+    for template in sorted(document["paths"], key=lambda known: "{" in known):
+        if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), path):
+            found: dict[str, Any] = document["paths"][template][method.lower()]
+            return found
+    raise AssertionError(f"{path} isn't described")
+
+
+def check(document: dict[str, Any], schema: dict[str, Any], value: Any) -> None:
+    validator = Draft202012Validator(
+        {**schema, "components": document["components"]}, format_checker=Draft202012Validator.FORMAT_CHECKER
+    )
+    validator.validate(value)
+
+
+@pytest.mark.parametrize(("function", "call", "body", "status"), CALLS, ids=[call for _, call, *_ in CALLS])
+def test_the_answer_fits_its_description(
+    engine: Engine, document: dict[str, Any], function: str, call: str, body: Any, status: int
+) -> None:
+    method, path = call.split(" ")
+    response = engine[function].request(method, path, json=body, headers=KEY)
+    assert response.status_code == status, response.text
+    described = operation(document, method, path.partition("?")[0])["responses"]
+    content = (described[str(status)] if str(status) in described else described["default"])["content"]
+    schema = content[response.headers["content-type"]]["schema"]
+    check(document, schema, response.json())
+    assert not schema_extras(document, schema, response.json())
+
+
+def schema_extras(document: dict[str, Any], schema: dict[str, Any], value: Any) -> set[str]:
+    """Members of the answer that the description doesn't know."""
+    known = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]["properties"]
+    return set(value) - set(known)
+
+
+def test_an_engine_that_is_not_ready_is_described_too(
+    start: Callable[..., Engine], document: dict[str, Any]
+) -> None:
+    response = start()["predict"].get("/ready")
+    described = operation(document, "GET", "/ready")["responses"]["503"]
+    check(document, described["content"][response.headers["content-type"]]["schema"], response.json())
+
+
+def test_a_wrong_answer_would_be_noticed(document: dict[str, Any]) -> None:
+    schema = {"$ref": "#/components/schemas/SymbolPrediction"}
+    with pytest.raises(Exception, match="required property"):
+        check(document, schema, {"symbol": "ABC"})
+
+
+def test_most_routes_are_asked_here() -> None:
+    asked = {function for function, *_ in CALLS}
+    assert asked == set(read_catalogue().functions) - {"docs"}

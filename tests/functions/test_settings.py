@@ -1,0 +1,113 @@
+"""Each function reads the settings that its catalogue entry lists, and no other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import pytest
+
+from infra.catalogue import read_catalogue
+from shared.config import Settings
+from shared.instance import Instance, use_instance
+from shared.platform.ports import Event
+from tests.functions.engine import KEY, Engine
+from tests.market.made import as_answer, candles
+from tests.market.scripted import ScriptedUpstream, as_json
+
+PLATFORM = {"env", "log_level", "mlengine_home"}
+"""Every function has these."""
+
+CALLS: dict[str, list[tuple[str, Any]]] = {
+    "fetch": [
+        ("POST /fetch", {"symbols": ["ABC"]}),
+        ("GET /symbols", None),
+        ("GET /candles?symbol=ABC", None),
+        ("GET /candles?symbol=ABC&start=2020-01-10", None),
+        ("GET /price/latest?symbol=ABC", None),
+    ],
+    "features": [("GET /features?symbol=ABC", None)],
+    "predict": [("GET /predict?symbol=ABC", None)],
+    "batch_predict": [("POST /predict/batch", {"symbols": ["ABC"]})],
+    "models": [
+        ("GET /models", None),
+        ("GET /models/market-signal", None),
+        ("GET /model/market-signal", None),
+        ("GET /models/market-signal/report", None),
+        ("GET /models/market-signal/promotions", None),
+        ("POST /models/activate/market-signal-v1", None),
+        ("POST /models/market-signal/rollback", None),
+        ("POST /admin/activate/market-signal-v1", None),
+        ("POST /admin/reload", None),
+    ],
+    "training": [
+        ("POST /admin/train", {"problem": "market_signal"}),
+        ("GET /admin/train/status", None),
+        ("GET /admin/train/status/nope", None),
+        ("POST /admin/train/nope/cancel", None),
+    ],
+    "monitoring": [("GET /predictions/recent", None), ("GET /predictions/p1", None)],
+    "audit": [],
+    "docs": [
+        ("GET /", None),
+        ("GET /docs", None),
+        ("GET /docs/assets/swagger-ui.css", None),
+        ("GET /openapi.json", None),
+    ],
+}
+
+EVENTS: dict[str, dict[str, Any]] = {
+    "fetch": {"symbols": ["ABC"]},
+    "training": {"run_id": "r1", "request": {"problem": "market_signal"}},
+    "audit": {"prediction_id": "p1"},
+}
+
+
+class Watched:
+    """Settings that remember what was read of them."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.read: set[str] = set()
+
+    def __getattr__(self, name: str) -> Any:
+        if name in Settings.model_fields:
+            self.read.add(name)
+        return getattr(self._settings, name)
+
+
+def exercise(engine: Engine, name: str) -> set[str]:
+    """The settings that a function reads while it does all that it can."""
+    watched = Watched(engine.settings)
+    use_instance(Instance(cast(Settings, watched), engine.instance.platform))
+    for call, body in CALLS[name]:
+        method, path = call.split(" ")
+        assert engine[name].request(method, path, json=body, headers=KEY).status_code < 500
+    entry = read_catalogue().functions[name]
+    if entry.topic is not None:
+        event = Event("p1", "//test", entry.topic, datetime.now(UTC), EVENTS[name])
+        engine.events.publish(entry.topic, [event])
+        assert engine.deliver(name) == 1
+        assert engine.events.depths()[name].pending == 0
+    return watched.read
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_it_reads_what_the_catalogue_lists(
+    live: None, start: Callable[..., Engine], scripted: ScriptedUpstream, name: str
+) -> None:
+    scripted.script("/symbols", [as_json({"symbols": ["ABC"]})])
+    scripted.script("/candles", [as_json(as_answer(candles(200)))])
+    scripted.script("/price/latest", [as_json({"price": 1.0, "timestamp": "2024-01-01"})])
+    entry = read_catalogue().functions[name]
+    listed = {setting.lower() for setting in (*entry.settings, *entry.secrets)}
+    assert exercise(start(market_data_url=scripted.url), name) - PLATFORM == listed
+
+
+def test_every_route_is_exercised() -> None:
+    catalogue = read_catalogue().functions
+    assert CALLS.keys() == catalogue.keys()
+    for name, entry in catalogue.items():
+        assert len(entry.routes) <= len(CALLS[name]), name
+        assert (entry.topic is not None) is (name in EVENTS), name

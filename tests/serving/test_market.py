@@ -1,0 +1,239 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Coroutine, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from shared.access.identity import Caller
+from shared.config import load_settings
+from shared.errors import Conflict, EngineError, NotEnoughCandles, PlatformUnavailable, UpstreamUnavailable
+from shared.instance import Instance
+from shared.market.candles import Candles
+from shared.market.source import CandleSource, Served
+from shared.platform.connect import connect
+from shared.platform.ports import Event
+from shared.serving import MarketPredictor, Publisher, SymbolPrediction
+from shared.serving.market import TOPIC
+from tests.market.made import candles, checked
+from tests.packages import FEATURES, last_row, market_package
+
+NOW = datetime(2024, 1, 2, 3, 4, 5, tzinfo=UTC)
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+CALLER = Caller("admin", "predict", "r1", TRACE)
+
+T = TypeVar("T")
+
+
+class Durable:
+    """Makes events durable when it is let to, and fails when told to."""
+
+    def __init__(self) -> None:
+        self.let = threading.Event()
+        self.let.set()
+        self.asked = threading.Event()
+        self.is_down = False
+        self.kept: list[Event] = []
+
+    def publish(self, topic: str, events: Sequence[Event]) -> None:
+        assert topic == TOPIC
+        self.asked.set()
+        assert self.let.wait(10)
+        if self.is_down:
+            raise PlatformUnavailable("the disk is full")
+        self.kept += events
+
+
+class Setting:
+    """A predictor on stored candles: its upstream is away."""
+
+    def __init__(self, home: Path, **options: Any) -> None:
+        options = {"market_data_url": "http://127.0.0.1:9", "upstream_attempts": 1, **options}
+        chosen = load_settings(mlengine_home=home, market_calendar="24/7", **options)
+        self.instance = Instance(chosen, connect(chosen))
+        self.events = Durable()
+        numbers = count(1)
+        self.predictor = MarketPredictor(
+            self.instance.models,
+            self.instance.candles,
+            Publisher(self.events, TOPIC),
+            no_trade_band=0.0,
+            now=lambda: NOW,
+            new_id=lambda: f"p{next(numbers)}",
+        )
+        self._runner = asyncio.Runner()
+
+    def keep(self, *series: Candles) -> None:
+        for one in series:
+            self.instance.candle_store.ingest(one.symbol, one.timeframe, checked(one))
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self._runner.run(work)
+
+    def predict(self, symbol: str = "ABC", **options: Any) -> SymbolPrediction:
+        return self.run(self.predictor.predict(symbol, CALLER, **options))
+
+
+@pytest.fixture
+def setting(home: Path) -> Setting:
+    made = Setting(home)
+    made.keep(candles(200))
+    return made
+
+
+def test_what_is_answered_is_durable_with_all_it_was_made_of(setting: Setting) -> None:
+    prediction = setting.predict()
+    (event,) = setting.events.kept
+    assert (event.id, event.type, event.source, event.time) == ("p1", TOPIC, "//mlengine/predict", NOW)
+    assert event.attributes == {"traceparent": TRACE}
+    answered = prediction.model_dump()
+    assert {name: event.data[name] for name in answered} == answered
+    rest = {name: value for name, value in event.data.items() if name not in answered}
+    assert rest.pop("features") == FEATURES.latest(candles(200)).tolist()
+    assert rest == {
+        "made_at": NOW.isoformat(),
+        "model_name": "market-signal",
+        "package_hash": market_package().hash,
+        "problem": "market_signal",
+        "caller": "admin",
+        "function": "predict",
+        "trace_id": TRACE[3:35],
+    }
+
+
+def test_nothing_is_answered_before_it_is_durable(setting: Setting) -> None:
+    setting.events.let.clear()
+
+    async def scenario() -> None:
+        waiting = asyncio.create_task(setting.predictor.predict("ABC", CALLER))
+        assert await asyncio.to_thread(setting.events.asked.wait, 10)
+        assert not waiting.done()
+        assert setting.events.kept == []
+        setting.events.let.set()
+        assert (await waiting).prediction_id == setting.events.kept[0].id
+
+    setting.run(scenario())
+
+
+def test_nothing_is_answered_that_could_not_be_made_durable(setting: Setting) -> None:
+    setting.events.is_down = True
+    with pytest.raises(PlatformUnavailable):
+        setting.predict()
+    setting.events.is_down = False
+    assert setting.predict().prediction_id == "p2"
+    assert [event.id for event in setting.events.kept] == ["p2"]
+
+
+def test_of_a_batch_nothing_is_answered_that_could_not_be_made_durable(setting: Setting) -> None:
+    setting.events.is_down = True
+    (entry,) = setting.run(setting.predictor.predict_batch(["ABC"], CALLER))
+    assert isinstance(entry.outcome, PlatformUnavailable)
+
+
+def test_a_value_that_is_no_number_is_null_in_the_audit(setting: Setting) -> None:
+    setting.keep(candles(200, symbol="FLAT", volume=[500.0] * 200))
+    setting.predict("FLAT")
+    (event,) = setting.events.kept
+    assert event.data["features"][FEATURES.names.index("volume_z_20")] is None
+    assert event.data["features"].count(None) == 1
+    json.dumps(event.data, allow_nan=False)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(1, 10**6), still=st.integers(0, 25), length=st.integers(159, 220))
+def test_the_stored_features_give_the_stored_probability_bit_for_bit(
+    setting: Setting, seed: int, still: int, length: int
+) -> None:
+    """Also where the volume stood still for a while, which leaves a value that is no number."""
+    volume = candles(length, seed=seed).volume.copy()
+    volume[length - still :] = 500.0
+    made = candles(length, seed=seed, volume=volume)
+    with serving(setting, made) as predictor:
+        answered = setting.run(predictor.predict("ABC", CALLER))
+    event = setting.events.kept[-1]
+    stored = np.array([event.data["features"]], np.float64).astype(np.float32)
+    assert np.array_equal(stored, last_row(made), equal_nan=True)
+    package = setting.instance.registry.open_package(event.data["model_id"])
+    assert float(package.verified_scorer().score(stored)[0, 1]) == event.data["probability"]
+    assert answered.probability == event.data["probability"]
+
+
+class Only(CandleSource):
+    """Has one series, whatever is asked for."""
+
+    def __init__(self, series: Candles) -> None:
+        self._series = series
+
+    def cached(self, symbol: str, needed: int) -> Served | None:
+        return Served(self._series, stale=False, breaks=())
+
+
+@contextmanager
+def serving(setting: Setting, series: Candles) -> Iterator[MarketPredictor]:
+    """A predictor that has these candles in memory."""
+    yield MarketPredictor(
+        setting.instance.models,
+        Only(series),
+        Publisher(setting.events, TOPIC),
+        no_trade_band=0.0,
+        now=lambda: NOW,
+        new_id=setting.instance.platform.new_id,
+    )
+
+
+def test_in_a_batch_each_symbol_fails_alone_and_keeps_its_place(setting: Setting) -> None:
+    setting.keep(candles(60, symbol="NEW"), candles(200, seed=1, symbol="ABD"))
+    symbols = ["NEW", "ABC", "GONE", "ABD", "ABC"]
+    entries = setting.run(setting.predictor.predict_batch(symbols, CALLER))
+    assert [entry.symbol for entry in entries] == symbols
+    kinds = [type(entry.outcome) for entry in entries]
+    assert kinds == [
+        UpstreamUnavailable,
+        SymbolPrediction,
+        UpstreamUnavailable,
+        SymbolPrediction,
+        SymbolPrediction,
+    ]
+    answered = {e.outcome.prediction_id for e in entries if isinstance(e.outcome, SymbolPrediction)}
+    assert {event.id for event in setting.events.kept} == answered
+
+
+def test_too_few_candles_say_how_many_are_needed(setting: Setting) -> None:
+    series = candles(200, seed=5, symbol="SPLIT")
+    halved = {name: getattr(series, name).copy() for name in ("open", "high", "low", "close")}
+    for column in halved.values():
+        column[150:] /= 4
+    setting.keep(candles(200, seed=5, symbol="SPLIT", **halved))
+    with pytest.raises(NotEnoughCandles, match=r"50 closed 1d candles since .* 159 are needed"):
+        setting.predict("SPLIT")
+
+
+def test_a_model_of_another_timeframe_is_not_asked(home: Path) -> None:
+    setting = Setting(home, timeframe="1h")
+    setting.keep(candles(200, timeframe="1h", step_seconds=3_600))
+    with pytest.raises(Conflict, match=r"trained on 1d candles, TIMEFRAME is 1h"):
+        setting.predict()
+    assert setting.events.kept == []
+
+
+def test_two_models_at_once_give_each_its_own_answer(setting: Setting) -> None:
+    names = ["market-signal-v1", "market-signal-v2"] * 3
+    found = [setting.predict(model=name).probability for name in names]
+    scores = [market_package(i).verified_scorer().score(last_row(candles(200)))[0, 1] for i in (0, 1)]
+    assert found == [float(score) for score in scores] * 3
+
+
+def test_a_foreseen_error_is_never_an_unforeseen_one(setting: Setting) -> None:
+    for symbol in ("", "a b", "A" * 5_000, "\x00", "ABC\n"):
+        with pytest.raises(EngineError):
+            setting.predict(symbol)
