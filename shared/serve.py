@@ -13,6 +13,9 @@ import os
 GRACE_SECONDS = 8
 """For requests under way when the process is told to stop; Cloud Run kills it after ten."""
 
+COLLECT_AFTER = 20_000
+"""New objects before garbage is looked for: requests leave little, and looking takes 4 % of their time."""
+
 
 def main() -> None:
     gc.disable()  # a start makes next to no garbage, and looking for it takes a tenth of its time
@@ -24,6 +27,7 @@ def main() -> None:
     target = os.environ.get("FUNCTION_TARGET", "main")
     app = functions_framework.aio.create_asgi_app(target)
     gc.freeze()
+    gc.set_threshold(COLLECT_AFTER)
     gc.enable()
     uvicorn.run(
         app,

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from shared.errors import EngineError
 from shared.logs import LOGGER
-from shared.platform.local.events import Delivery, SqliteEvents
+from shared.platform.local.events import Delivery, SqliteEvents, Watch
 from shared.platform.ports import Event, Now
 from shared.web.events import BATCH, cloud_event
 
@@ -32,6 +32,7 @@ class Dispatcher:
         self._now = now
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
+        self._watches: list[Watch] = []
 
     def start(self, subscriptions: Sequence[str]) -> None:
         for name in subscriptions:
@@ -42,11 +43,14 @@ class Dispatcher:
     def stop(self) -> None:
         """End the deliveries under way. What wasn't acknowledged comes again after its lease."""
         self._stopping.set()
+        for watch in self._watches:
+            watch.wake()
         for thread in self._threads:
             thread.join()
 
     def _serve(self, subscription: str) -> None:
         with self._events.watch() as watch:
+            self._watches.append(watch)
             self._tried(self.take_over, subscription)
             while not self._stopping.is_set():
                 if not self._tried(self.deliver_once, subscription):
@@ -95,5 +99,9 @@ class Dispatcher:
     def _refusal(self, subscription: str, events: Sequence[Event]) -> str | None:
         """Why the function refused these events, or None."""
         body = json.dumps([cloud_event(event) for event in events]).encode()
-        status, answer = self._push(subscription, body, self._headers)
+        try:
+            status, answer = self._push(subscription, body, self._headers)
+        except Exception as error:  # noqa: BLE001 - whatever broke, the event comes again and the thread lives on
+            LOGGER.exception("delivery broke", extra={"facts": {"to": subscription}})
+            return f"the delivery broke: {error!r}"
         return None if status < 300 else f"{status}: {answer[:500].decode(errors='replace')}"

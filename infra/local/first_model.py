@@ -83,8 +83,7 @@ class FirstModel:
     def _make(self) -> None:
         self.console.print("No model is active yet. [bold]Ingesting candles[/bold] from the upstream ...")
         self._mlengine("ingest")  # exits with 1 where any symbol failed
-        if not self.instance.candle_store.symbols(self.instance.settings.timeframe):
-            raise EngineError("no candles were ingested, for the reason above.")
+        self._first_symbol()
         self.console.print("[bold]Training[/bold] a first model ...")
         self._mlengine("train")  # exits with 1 where the gates didn't pass
         newest = self.instance.registry.list(self._model_name, limit=1).versions
@@ -93,7 +92,15 @@ class FirstModel:
         self._activate(newest[0])
 
     def _activate(self, version: Version) -> None:
-        """The one place where a model whose gates failed may go live: as a demonstration, and saying so."""
+        """The one place where a model whose gates failed may go live: as a demonstration, and saying so.
+
+        One that is suspected of a leak waits for a human here too.
+        """
+        if version.suspected_leak:
+            raise EngineError(
+                f"{version.id} is too good to be true: its data may leak the future. Look at "
+                f"{self.url}/models/{version.id}/report; '{COMMAND} activate {version.id}' makes it live."
+            )
         self.instance.registry.activate(
             version.id, by=BOOTSTRAP, reason="first start of the twin", allow_failed_gates=True
         )
@@ -102,6 +109,13 @@ class FirstModel:
                 f"[yellow]{version.id} did not pass its gates[/yellow] ({', '.join(version.failed_gates)}): "
                 'it is live as a demonstration only, and every answer says "gates_passed": false.'
             )
+
+    def _first_symbol(self) -> str:
+        timeframe = self.instance.settings.timeframe
+        symbols = self.instance.candle_store.symbols(timeframe)
+        if not symbols:
+            raise EngineError(f"no {timeframe} candles are stored; '{COMMAND} ingest' gets them.")
+        return symbols[0]
 
     def _mlengine(self, *arguments: str) -> int:
         """Run a command; gives its exit code. It gets no Ctrl-C of its own, `stop` ends it."""
@@ -118,8 +132,7 @@ class FirstModel:
         return self._command.wait()
 
     def _print_welcome(self) -> None:
-        symbol = self.instance.candle_store.symbols(self.instance.settings.timeframe)[0]
-        address = f"{self.url}/predict?symbol={symbol}"
+        address = f"{self.url}/predict?symbol={self._first_symbol()}"
         started = time.perf_counter()
         answer = httpx.get(address, headers={"x-api-key": self.api_key}, timeout=60)
         seconds = time.perf_counter() - started

@@ -45,7 +45,7 @@ def _free_port(host: str, preferred: int) -> int:
         with socket.socket() as probe:
             try:
                 probe.bind((host, candidate))
-            except OSError:
+            except (OSError, OverflowError):  # taken, or beyond 65535
                 continue
             return int(probe.getsockname()[1])
     raise OSError(f"no free port on {host}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
 from pydantic import BaseModel
 from starlette.requests import Request
@@ -15,7 +15,7 @@ from shared.access.identity import Gatekeeper
 from shared.access.roles import ROLES, Role
 from shared.errors import EngineError
 from shared.instance import Instance, current_instance
-from shared.logs import LOGGER
+from shared.logs import LOGGER, log_request
 from shared.platform.ports import Event
 from shared.schema import Query
 from shared.web.call import Call, request_id, traceparent
@@ -26,6 +26,7 @@ from shared.web.problem import MEDIA_TYPE, problem_headers, problem_of, unexpect
 from shared.web.routing import Routes, bare
 
 Handler = Callable[..., Awaitable[Any]]
+H = TypeVar("H", bound=Handler)
 EventHandler = Callable[[Sequence[Event], Call], Awaitable[None]]
 
 BODY_LIMIT_BYTES = 1_000_000
@@ -81,10 +82,10 @@ class Function:
         self.get("/health")(self._health)
         self.get("/ready")(self._ready)
 
-    def get(self, path: str) -> Callable[[Handler], Handler]:
+    def get(self, path: str) -> Callable[[H], H]:
         return self._route("GET", path, 200)
 
-    def post(self, path: str, *, status: int = 200) -> Callable[[Handler], Handler]:
+    def post(self, path: str, *, status: int = 200) -> Callable[[H], H]:
         return self._route("POST", path, status)
 
     def events(self, handler: EventHandler) -> EventHandler:
@@ -156,11 +157,11 @@ class Function:
             traceparent(headers),
         )
 
-    def _route(self, method: str, path: str, status: int) -> Callable[[Handler], Handler]:
+    def _route(self, method: str, path: str, status: int) -> Callable[[H], H]:
         if f"{method} {path}" not in ROLES:
             raise LookupError(f"{method} {path} has no line in shared.access.roles.ROLES")
 
-        def register(handler: Handler) -> Handler:
+        def register(handler: H) -> H:
             hints = get_type_hints(handler)
             answer = hints.get("return")
             route = Route(
@@ -189,21 +190,18 @@ class Function:
         return state
 
     def _log(self, request: Request, response: Response, call: Call) -> None:
-        LOGGER.info(
-            "request",
-            extra={
-                "facts": {
-                    "function": self.name,
-                    "method": request.method,
-                    "path": bare(call.path),
-                    "status": response.status_code,
-                    "latency_ms": round(call.elapsed_ms(), 3),
-                    "request_id": call.request_id,
-                    "logging.googleapis.com/trace": call.trace_id,
-                    "caller": call.identity.name,
-                    **call.facts,
-                }
-            },
+        log_request(
+            {
+                "function": self.name,
+                "method": request.method,
+                "path": bare(call.path),
+                "status": response.status_code,
+                "latency_ms": round(call.elapsed_ms(), 3),
+                "request_id": call.request_id,
+                "logging.googleapis.com/trace": call.trace_id,
+                "caller": call.identity.name,
+                **call.facts,
+            }
         )
 
 

@@ -26,7 +26,7 @@ def routes(name: str) -> list[tuple[str, str]]:
     """(method, a path) of each route of a function, those of events included."""
     function = load_function(name)
     names = [route.name for route in function.routes] + ["POST /"] * function.takes_events
-    return [(method, path.replace("{", "").replace("}", "")) for method, path in map(str.split, names)]  # type: ignore[misc]  # two words each
+    return [(method, path.replace("{", "").replace("}", "")) for method, path in map(str.split, names)]
 
 
 def role(method: str, path: str) -> Role:

