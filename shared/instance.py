@@ -12,7 +12,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from shared.config import Settings, settings
-from shared.errors import NoActiveModel
 from shared.logs import configure_logs
 from shared.platform.connect import connect
 from shared.platform.ports import Event, Platform
@@ -131,15 +130,15 @@ class Instance:
         p = self.platform
         return TrainingDesk(Runs(p.documents, p.now), p.events, p.jobs, p.now, p.new_id)
 
-    def require_active_model(self) -> None:
+    async def require_model(self) -> None:
         """
         Raises:
             NoActiveModel: no market model is active.
+            PackageRefused: one is, but it doesn't verify, and no other may stand in.
         """
         from shared.serving.market import MARKET_MODEL
 
-        if self.registry.active(MARKET_MODEL) is None:
-            raise NoActiveModel(f"No model is active for '{MARKET_MODEL}': run 'mlengine train'.")
+        await self.models.get(MARKET_MODEL)
 
     def _alert_refused(self, version_id: str, why: str) -> None:
         now = self.platform.now()

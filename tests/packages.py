@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.features import feature_set
+from shared.features import FeatureSet, feature_set
 from shared.market.candles import Candles, Panel
 from shared.problems.spec import Algorithm
 from shared.registry import (
@@ -38,15 +38,17 @@ Rows = NDArray[np.float32]
 Labels = NDArray[np.int8]
 
 
-def market_package(seed: int = 0, *, gates_passed: bool = True, **changes: Any) -> Package:
+def market_package(
+    seed: int = 0, *, features: FeatureSet = FEATURES, gates_passed: bool = True, **changes: Any
+) -> Package:
     """Packages of different seeds hold different models; `changes` are of the manifest."""
-    model, parity = _exported(seed)
-    x, y = _rows(seed)
+    model, parity = _exported(seed, features)
+    x, y = _rows(seed, features)
     return Package.build(
-        Manifest(**{**_manifest(seed, gates_passed, parity), **changes}),
+        Manifest(**{**_manifest(x, features, gates_passed, parity), **changes}),
         model=model,
         examples=build_examples(Scorer(model), x),
-        profile=build_profile(x, FEATURES.names, Scorer(model).score(x)[:, 1], CLASSES, y).to_json(),
+        profile=build_profile(x, features.names, Scorer(model).score(x)[:, 1], CLASSES, y).to_json(),
         report=REPORT.encode(),
     )
 
@@ -80,43 +82,40 @@ def mend(home: Path, package: Package, name: str) -> None:
 
 
 @functools.cache
-def _rows(seed: int) -> tuple[Rows, Labels]:
+def _rows(seed: int, features: FeatureSet) -> tuple[Rows, Labels]:
     """Rows with their labels: the direction of the next close."""
     series = candles(400, seed=100 + seed)
-    x = FEATURES.matrix(Panel.of([series]), dtype=np.float32)
+    x = features.matrix(Panel.of([series]), dtype=np.float32)
     y = (series.close[1:] > series.close[:-1]).astype(np.int8)
-    kept = slice(FEATURES.memory, -1)
-    return x[kept], y[FEATURES.memory :]
+    return x[features.memory : -1], y[features.memory :]
 
 
 @functools.cache
-def _exported(seed: int) -> tuple[bytes, Parity]:
-    x, y = _rows(seed)
+def _exported(seed: int, features: FeatureSet) -> tuple[bytes, Parity]:
+    x, y = _rows(seed, features)
     pipeline = fit(build_pipeline(Algorithm.LOGISTIC_REGRESSION, {"C": 1e-2}, seed, len(x)), x, y)
     calibration = Calibration(slope=0.8, intercept=0.01)
-    return export(
-        FittedModel("logistic_regression", pipeline, calibration, FEATURES.names, CLASSES, {"C": 1e-2}), x
-    )
+    fitted = FittedModel("logistic_regression", pipeline, calibration, features.names, CLASSES, {"C": 1e-2})
+    return export(fitted, x)
 
 
-def _manifest(seed: int, gates_passed: bool, parity: Parity) -> dict[str, Any]:
+def _manifest(x: Rows, features: FeatureSet, gates_passed: bool, parity: Parity) -> dict[str, Any]:
     low = 0.51 if gates_passed else 0.49
     gate = GateResult(
         name="auc_above_chance", quantity="auc.low", value=low, bound=0.5, passed=gates_passed, why="made so"
     )
-    x, _ = _rows(seed)
     return {
         "name": "market-signal",
         "problem": "market_signal",
         "kind": "market",
-        "feature_set": FEATURES.name,
-        "feature_set_hash": FEATURES.hash,
-        "feature_names": FEATURES.names,
+        "feature_set": features.name,
+        "feature_set_hash": features.hash,
+        "feature_names": features.names,
         "classes": CLASSES,
         "threshold": 0.5,
         "horizon": 1,
         "timeframe": "1d",
-        "memory": FEATURES.memory,
+        "memory": features.memory,
         "algorithm": "logistic_regression",
         "hyper_parameters": {"C": 1e-2},
         "metrics": {"auc": 0.52},
@@ -131,7 +130,7 @@ def _manifest(seed: int, gates_passed: bool, parity: Parity) -> dict[str, Any]:
     }
 
 
-def last_row(series: Candles) -> Rows:
+def last_row(series: Candles, features: FeatureSet = FEATURES) -> Rows:
     """The row that a model is asked about when `series` are the latest candles."""
-    row: Rows = FEATURES.latest(series).astype(np.float32)[np.newaxis]
+    row: Rows = features.latest(series).astype(np.float32)[np.newaxis]
     return row

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -10,10 +11,10 @@ import pytest
 
 from infra.catalogue import ROOT
 from shared.config import load_settings
-from shared.errors import ConfigurationError, NoActiveModel
+from shared.errors import ConfigurationError, NoActiveModel, PackageRefused
 from shared.instance import Instance, current_instance, use_instance
 from shared.platform.connect import connect
-from tests.packages import active
+from tests.packages import active, market_package, spoil
 
 PARTS = (
     "upstream",
@@ -66,11 +67,15 @@ def test_wrong_settings_stop_it_with_their_names(monkeypatch: pytest.MonkeyPatch
         current_instance()
 
 
-def test_a_model_is_required_until_one_is_active(instance: Instance) -> None:
+def test_a_model_is_required_until_one_is_active_that_verifies(instance: Instance) -> None:
     with pytest.raises(NoActiveModel, match="mlengine train"):
-        instance.require_active_model()
+        asyncio.run(instance.require_model())
     active(instance.registry)
-    instance.require_active_model()
+    asyncio.run(instance.require_model())
+    spoil(instance.settings.mlengine_home, market_package(), "model.onnx")
+    restarted = Instance(instance.settings, instance.platform)
+    with pytest.raises(PackageRefused, match=r"model\.onnx"):
+        asyncio.run(restarted.require_model())
 
 
 def test_the_parts_agree_on_what_they_share(instance: Instance) -> None:

@@ -132,9 +132,12 @@ async def symbols(call: Call) -> SymbolList:
 async def candles(call: Call, query: CandlesQuery) -> CandleList:
     """The newest closed candles of one symbol, or the stored ones between `start` and `end`."""
     found, stale = await call.instance.market_desk.candles(
-        query.symbol, start=seconds(query.start), end=seconds(query.end)
+        query.symbol,
+        start=seconds(query.start),
+        end=seconds(query.end),
+        limit=query.limit,
+        headers=call.outgoing_headers,
     )
-    found = found[-query.limit :]
     columns = (found.open, found.high, found.low, found.close, found.volume)
     rows = zip(map(rfc3339, found.timestamp.tolist()), *(c.tolist() for c in columns), strict=True)
     shown = [Candle(**dict(zip(Candle.model_fields, row, strict=True))) for row in rows]

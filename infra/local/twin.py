@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import os
 import secrets
@@ -62,7 +63,7 @@ class Twin:
             ConfigurationError: the state folder is in use, or the port is taken.
         """
         home = settings.mlengine_home.resolve()
-        home.mkdir(parents=True, exist_ok=True)
+        _make_folder(home)
         stack.enter_context(_only_one(home))
         self._socket = stack.enter_context(_listening(settings.host, settings.port))
         stack.enter_context(_logs_to(home / LOG_FILE, settings.log_level))
@@ -120,6 +121,15 @@ class Twin:
             await asyncio.to_thread(dispatcher.stop)
 
 
+def _make_folder(home: Path) -> None:
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(
+            f"The state folder {home} can't be made ({error.strerror}). Set MLENGINE_HOME to another."
+        ) from error
+
+
 @contextmanager
 def _only_one(home: Path) -> Iterator[None]:
     """Hold the state folder: two twins on one folder would deliver each event twice."""
@@ -140,8 +150,11 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
         try:
             listener.bind((host, port))
         except OSError as error:
+            hint = (
+                f"Try: PORT={port + 10} make up" if error.errno == errno.EADDRINUSE else "Set HOST or PORT."
+            )
             raise ConfigurationError(
-                f"Port {port} on {host} can't be used ({error.strerror}). Try: PORT={port + 10} make up"
+                f"Port {port} on {host} can't be used ({error.strerror}). {hint}"
             ) from error
         yield listener
 

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from shared.errors import UpstreamInvalid, UpstreamUnavailable
+from shared.errors import NotEnoughCandles, UpstreamInvalid, UpstreamUnavailable
 from shared.market.calendar import CalendarName
 from shared.market.candles import Candles
 from shared.market.ingest import IngestReport, ingest
-from shared.market.source import CandleSource
+from shared.market.source import CandleSource, Served
 from shared.market.store import CandleStore
 from shared.market.upstream import Upstream
 from shared.platform.ports import Event, Events, NewId, Now
@@ -72,20 +72,28 @@ class MarketDesk:
             await asyncio.to_thread(self._announce, report)
         return report
 
-    async def candles(self, symbol: str, *, start: int | None, end: int | None) -> tuple[Candles, bool]:
-        """The stored candles between `start` and `end`, both included; without them the newest closed ones,
-        asked from the upstream. Also whether they are stale.
+    async def candles(
+        self,
+        symbol: str,
+        *,
+        start: int | None,
+        end: int | None,
+        limit: int,
+        headers: Mapping[str, str] | None = None,
+    ) -> tuple[Candles, bool]:
+        """The newest `limit` of the stored candles between `start` and `end`, both included; without these,
+        of the closed ones that the upstream has. Also whether they are stale.
 
         Raises:
             NotFound: none are stored; and the errors of `CandleSource.latest`.
         """
         if start is None and end is None:
-            served = await self.source.latest(symbol, 1)
-            return served.candles, served.stale
+            served = await self._newest(symbol, limit, headers)
+            return served.candles[-limit:], served.stale
         stored = (await asyncio.to_thread(self.store.read, symbol, self.timeframe)).candles
         after = stored.timestamp >= (stored.timestamp[0] if start is None else start)
         before = stored.timestamp <= (stored.timestamp[-1] if end is None else end)
-        return stored[after & before], False
+        return stored[after & before][-limit:], False
 
     async def price(self, symbol: str, *, headers: Mapping[str, str] | None = None) -> ShownPrice:
         """The last trade, or the last stored close while the upstream is away."""
@@ -98,6 +106,13 @@ class MarketDesk:
             last = tail.candles
             return ShownPrice(symbol, float(last.close[-1]), int(last.closed_at[-1]), stale=True)
         return ShownPrice(symbol, price.price, price.timestamp, stale=False)
+
+    async def _newest(self, symbol: str, count: int, headers: Mapping[str, str] | None) -> Served:
+        """At least `count` candles, or all there are."""
+        try:
+            return await self.source.latest(symbol, count, headers=headers)
+        except (NotEnoughCandles, UpstreamUnavailable, UpstreamInvalid):  # fewer are there, or stored
+            return await self.source.latest(symbol, 1, headers=headers)
 
     def _announce(self, report: IngestReport) -> None:
         added = {d.symbol: d.ingested.added for d in report.symbols if d.ingested and d.ingested.added}

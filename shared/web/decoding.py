@@ -45,7 +45,7 @@ def read_query(model: type[M], query_string: bytes) -> M:
     try:
         return model.model_validate_strings(values)
     except ValidationError as error:
-        raise invalid(error, in_query=True) from error
+        raise invalid(error, in_query=True, known=model.model_fields) from error
 
 
 async def read_body(receive: Receive, limit_bytes: int) -> bytes:
@@ -82,7 +82,7 @@ def read_json(model: type[M], body: bytes, headers: Mapping[bytes, bytes]) -> M:
     try:
         return model.model_validate_json(body or b"{}")
     except ValidationError as error:
-        raise invalid(error, in_query=False) from error
+        raise invalid(error, in_query=False, known=model.model_fields) from error
 
 
 def read_data(model: type[M], data: Mapping[str, Any]) -> M:
@@ -94,4 +94,4 @@ def read_data(model: type[M], data: Mapping[str, Any]) -> M:
     try:
         return model.model_validate_json(json.dumps(data))
     except ValidationError as error:
-        raise invalid(error, in_query=False) from error
+        raise invalid(error, in_query=False, known=model.model_fields) from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Literal
 
 from shared.errors import EngineError
@@ -27,15 +27,15 @@ class Ready(Answer):
     missing: Mapping[str, str]
 
 
-def _documents(instance: Instance) -> None:
-    instance.platform.documents.get("health", "probe")
+async def _documents(instance: Instance) -> None:
+    await asyncio.to_thread(instance.platform.documents.get, "health", "probe")
 
 
-def _model(instance: Instance) -> None:
-    instance.require_active_model()
+async def _model(instance: Instance) -> None:
+    await instance.require_model()
 
 
-_CHECKS: dict[str, Callable[[Instance], None]] = {"documents": _documents, "model": _model}
+_CHECKS: dict[str, Callable[[Instance], Awaitable[None]]] = {"documents": _documents, "model": _model}
 
 
 def health(call: Call) -> Health:
@@ -43,11 +43,11 @@ def health(call: Call) -> Health:
 
 
 async def ready(call: Call, needs: Sequence[str]) -> Ready:
-    """Check each of `needs`: "documents" (they can be read), "model" (one is active)."""
+    """Check each of `needs`: "documents" (they can be read), "model" (one is active and verifies)."""
     missing = {}
     for need in needs:
         try:
-            await asyncio.to_thread(_CHECKS[need], call.instance)
+            await _CHECKS[need](call.instance)
         except EngineError as error:
             missing[need] = error.detail
     return Ready(ready=not missing, function=call.function, missing=missing)

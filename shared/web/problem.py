@@ -63,13 +63,13 @@ def unexpected(request_id: str) -> EngineError:
     return EngineError(f"Something went wrong on our side. Quote request {request_id} when you report it.")
 
 
-def invalid(error: ValidationError, *, in_query: bool) -> EngineError:
-    """Pydantic's findings in our words, one per field."""
+def invalid(error: ValidationError, *, in_query: bool, known: Iterable[str] = ()) -> EngineError:
+    """Pydantic's findings in our words, one per field. `known` are the names at the top level."""
     found = error.errors(include_url=False, include_context=False)
     if found[0]["type"] == "json_invalid":
         return MalformedRequest(f"The body must be JSON: {found[0]['msg']}.")
     fields = [
-        FieldError(_pointer(item["loc"], in_query=in_query), f"{item['msg']}{_shown(item)}") for item in found
+        FieldError(_pointer(item["loc"], in_query=in_query), _finding(item, tuple(known))) for item in found
     ]
     return InvalidInput("; ".join(f"{field.pointer}: {field.detail}" for field in fields), errors=fields)
 
@@ -79,6 +79,12 @@ def _pointer(location: Iterable[int | str], *, in_query: bool) -> str:
     if in_query:
         return "?" + ".".join(parts)
     return "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in parts)
+
+
+def _finding(item: Any, known: tuple[str, ...]) -> str:
+    if item["type"] == "extra_forbidden" and len(item["loc"]) == 1:
+        return f"not known here; known are {', '.join(known)}" if known else "not known here: there are none"
+    return f"{item['msg']}{_shown(item)}"
 
 
 def _shown(item: Any) -> str:

@@ -1,4 +1,4 @@
-"""Serving: the deployed `predict` function against FastAPI and MLflow, started and loaded in turns, in one run.
+"""Serving: the deployed `predict` function against FastAPI and MLflow, in turns, in one run.
 
     python -m tests.benchmarks.bench_serving [--json] [--rounds 5] [--cache DIR]
 
@@ -42,10 +42,11 @@ class Figures:
     load_average: float
 
     def median(self, name: str, measure: str) -> float:
-        return statistics.median(getattr(self.samples[name], measure))
+        values: list[float] = getattr(self.samples[name], measure)
+        return statistics.median(values)
 
     def goals(self) -> list[Goal]:
-        """What issue 2 asks for."""
+        """What this run should show."""
         return [
             Goal("cold start of predict, seconds", self.median(OURS, "cold_seconds"), at_most=0.6),
             Goal("cold start: times faster than FastAPI", self._times("cold_seconds", FASTAPI), at_least=2),
@@ -64,7 +65,7 @@ class Figures:
         return self.median(OURS, measure) / self.median(peer, measure)
 
 
-def run(plan: Plan, cache: Path, on_step: Callable[[str], None]) -> Figures:
+def run(plan: Plan, cache: Path, on_step: Callable[[str], object]) -> Figures:
     """Prepare the state and the contestants, measure, and count what is in the audit."""
     cache.mkdir(parents=True, exist_ok=True)
     with (
@@ -100,10 +101,11 @@ def report(figures: Figures) -> str:
             f"{statistics.median(each.p99_us):>8,.0f}{_spread(each.requests_per_core_second, 0):>24}"
             f"{statistics.median(each.pss_mb):>8.0f}{statistics.median(each.rss_mb):>8.0f}"
         )
+    counts = f"{figures.answered:,} predictions answered by {OURS}, {figures.audited:,} in the audit."
+    disk = f"One durable write to this disk takes {figures.durable_write_us:.0f} us."
     lines += [
         "",
-        f"{figures.answered:,} predictions answered, {figures.audited:,} in the audit. One durable write to this "
-        f"disk takes {figures.durable_write_us:.0f} us. Load average at the end: {figures.load_average:.1f}.",
+        f"{counts} {disk} Load average at the end: {figures.load_average:.1f}.",
         "The peers have no key, features, log line or audit in this run.",
         "",
         table(figures.goals()),
@@ -143,7 +145,7 @@ def main() -> int:
     arguments = _arguments()
     plan = Plan(arguments.rounds, arguments.requests, 5 * arguments.requests)
     with tempfile.TemporaryDirectory(prefix="mlengine-bench-") as temporary:
-        figures = run(plan, arguments.cache or Path(temporary), lambda step: print(step, file=sys.stderr))
+        figures = run(plan, arguments.cache or Path(temporary), lambda step: sys.stderr.write(f"{step}\n"))
     if arguments.json:
         sys.stdout.write(
             json.dumps(asdict(figures) | {"goals": [asdict(g) for g in figures.goals()]}, indent=1)

@@ -37,7 +37,7 @@ class Samples:
 
 
 def measure(
-    launches: Sequence[Launch], plan: Plan, logs: Path, on_step: Callable[[str], None]
+    launches: Sequence[Launch], plan: Plan, logs: Path, on_step: Callable[[str], object]
 ) -> dict[str, Samples]:
     """Every other round goes through the contestants backwards, so that none always follows the same one."""
     found = {launch.name: Samples() for launch in launches}

@@ -1,4 +1,4 @@
-"""What `predict` needs to find: ingested sample candles, and a live model of 200 trees. Made by the real code."""
+"""What `predict` needs: ingested sample candles and a live model of 200 trees, made by the real code."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class State:
     features: int
 
     def audited(self) -> int:
-        """How many predictions are in the audit's queue: all that were ever answered, as nothing takes them."""
+        """How many predictions are in the audit's queue: every one since `prepare`, as nothing takes them."""
         events = _instance(self.home, "http://127.0.0.1:1").platform.events
         assert isinstance(events, SqliteEvents)
         return events.depths()["audit"].pending
@@ -79,7 +79,7 @@ def _dataset(instance: Instance) -> Dataset:
 def _package(dataset: Dataset) -> Package:
     """A model of the size that is measured. It passes no judgement on markets: it has no gates."""
     parameters = {"n_estimators": TREES, "num_leaves": LEAVES}
-    classifier = LGBMClassifier(**parameters, n_jobs=1, random_state=0, verbose=-1)
+    classifier = LGBMClassifier(n_estimators=TREES, num_leaves=LEAVES, n_jobs=1, random_state=0, verbose=-1)
     pipeline = Pipeline([("imputer", SimpleImputer(keep_empty_features=True)), ("classifier", classifier)])
     pipeline.fit(dataset.x, dataset.y)
     fitted = FittedModel("lightgbm", pipeline, None, dataset.feature_names, ("down", "up"), parameters)

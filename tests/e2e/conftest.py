@@ -15,7 +15,8 @@ from tests.e2e.markets import write_momentum_market
 from tests.e2e.twin import Twin, running_twin, running_upstream
 
 SYMBOLS = [f"MOM{number:02d}" for number in range(40)]
-FIRST_MODEL = {"TRAIN_SYMBOLS": ",".join(SYMBOLS[:2]), "TRAIN_LOOKBACK": "250", "TRAIN_CV_FOLDS": "2"}
+FIRST_MODEL = {"TRAIN_SYMBOLS": ",".join(SYMBOLS[:10]), "TRAIN_TEST_SIZE": "0.5", "TRAIN_CV_FOLDS": "2"}
+"""Too few symbols for a model to pass its gates."""
 PASSING: dict[str, Any] = {
     "symbols": SYMBOLS,
     "lookback": 0,

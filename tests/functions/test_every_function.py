@@ -16,7 +16,8 @@ from shared.access.roles import ROLES, Role
 from shared.logs import configure_logs
 from shared.platform.ports import Event
 from tests.conftest import ADMIN_KEY
-from tests.functions.engine import KEY, Engine, ok, problem
+from tests.functions.engine import KEY, Engine, ok, pointers, problem
+from tests.packages import market_package, spoil
 
 NAMES = tuple(read_catalogue().functions)
 HEALTH = ("GET /health", "GET /ready")
@@ -52,6 +53,16 @@ def test_it_says_what_it_needs_before_it_is_ready(engine: Engine, name: str) -> 
 @pytest.mark.parametrize("name", NAMES)
 def test_it_is_ready_with_a_model(live: None, start: Callable[..., Engine], name: str) -> None:
     assert ok(start()[name].get("/ready")) == {"ready": True, "function": name, "missing": {}}
+
+
+@pytest.mark.parametrize("name", ["predict", "batch_predict"])
+def test_it_is_not_ready_with_a_model_that_does_not_verify(
+    live: None, start: Callable[..., Engine], name: str
+) -> None:
+    engine = start()
+    spoil(engine.home, market_package(), "model.onnx")
+    response = engine[name].get("/ready")
+    assert (response.status_code, "model.onnx" in response.json()["missing"]["model"]) == (503, True)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -114,6 +125,26 @@ def test_what_nobody_asked_for_is_a_problem_and_not_a_crash(engine: Engine, name
         response = engine[name].request(method, path, headers=encoded)
         assert response.status_code < 500, f"{method} {path}: {response.text}"
         assert response.headers["x-request-id"]
+
+
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        ("fetch", "POST /fetch?symbols=ABC"),
+        ("fetch", "GET /symbols?symbols=ABC"),
+        ("batch_predict", "POST /predict/batch?symbols=ABC"),
+        ("models", "GET /models/market-signal-v1?symbols=ABC"),
+        ("models", "POST /admin/reload?symbols=ABC"),
+        ("training", "POST /admin/train?symbols=ABC"),
+        ("monitoring", "GET /predictions/p1?symbols=ABC"),
+    ],
+)
+def test_a_parameter_that_would_be_passed_over_is_refused(engine: Engine, name: str, call: str) -> None:
+    method, path = call.split()
+    document = problem(engine[name].request(method, path, headers=KEY), 422, "invalid-input")
+    assert pointers(document) == ["?symbols"]
+    assert engine.instance.candle_store.symbols("1d") == ()
+    assert engine.instance.training_desk.list(limit=1, cursor=None).runs == ()
 
 
 @pytest.mark.parametrize("name", NAMES)

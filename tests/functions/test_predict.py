@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from shared.errors import PlatformUnavailable
+from shared.instance import Instance, use_instance
 from shared.market.candles import rfc3339
+from shared.platform.ports import Event
 from shared.serving.prediction import signal_of
 from tests.functions.engine import KEY, Engine, ok, pointers, problem
 from tests.functions.garbage import GARBAGE
@@ -109,6 +113,24 @@ def test_the_answer_is_in_the_audit_with_what_it_was_made_of(engine: Engine) -> 
     assert (kept["caller"], kept["function"], kept["problem"]) == ("admin", "predict", "market_signal")
 
 
+class BrokenEvents:
+    def publish(self, topic: str, events: Sequence[Event]) -> None:
+        raise PlatformUnavailable("The disk is full.")
+
+
+@pytest.mark.parametrize("name", ["predict", "batch_predict"])
+def test_what_cannot_be_audited_is_not_answered(engine: Engine, name: str) -> None:
+    platform = replace(engine.instance.platform, events=BrokenEvents())
+    use_instance(Instance(engine.settings, platform))
+    if name == "predict":
+        response = engine[name].get("/predict?symbol=ABC")
+        assert problem(response, 503, "platform-unavailable")["retryable"] is True
+    else:
+        response = engine[name].post("/predict/batch", json={"symbols": ["ABC"]})
+        assert ok(response)["results"][0]["error"]["status"] == 503
+    assert '"probability"' not in response.text
+
+
 def test_an_audit_that_comes_twice_changes_nothing(engine: Engine) -> None:
     ask(engine)
     waiting = engine.events.claim("audit", 10, 0, engine.instance.platform.now())
@@ -176,6 +198,11 @@ def test_a_tabular_model_takes_no_symbols(engine: Engine) -> None:
 def test_a_wrong_query_is_pointed_at(engine: Engine, query: str, pointer: str) -> None:
     document = problem(engine["predict"].get(f"/predict?{query}"), 422, "invalid-input")
     assert pointers(document) == [pointer]
+
+
+def test_an_unknown_parameter_names_the_known_ones(engine: Engine) -> None:
+    document = problem(engine["predict"].get("/predict?symbol=ABC&sybmol=ABD"), 422, "invalid-input")
+    assert document["errors"] == [{"pointer": "?sybmol", "detail": "not known here; known are symbol, model"}]
 
 
 def test_an_unknown_symbol_names_near_matches(engine: Engine) -> None:

@@ -11,7 +11,7 @@ from shared.errors import NotFound, PlatformUnavailable, UnknownSymbol, Upstream
 from shared.market.candles import Candles
 from shared.market.desk import SOURCE, UPDATED_TOPIC, MarketDesk, ShownPrice
 from shared.market.source import CandleSource
-from shared.market.store import CandleStore
+from shared.market.store import TAIL_ROWS, CandleStore
 from shared.market.upstream import Upstream
 from shared.platform.ports import Event
 from tests.market.made import DAY, MONDAY, candles, checked, same
@@ -117,15 +117,43 @@ def test_stored_candles_are_cut_to_both_ends_included(
     setting.keep(candles(20))
     bounds = [None if day is None else MONDAY + day * DAY for day in (first, last)]
     found, stale = setting.run(
-        "http://127.0.0.1:9", lambda desk: desk.candles("ABC", start=bounds[0], end=bounds[1])
+        "http://127.0.0.1:9", lambda desk: desk.candles("ABC", start=bounds[0], end=bounds[1], limit=100)
     )
     assert same(found, candles(20)[slice(*expected)])
     assert stale is False
 
 
+@pytest.mark.parametrize("limit", [1, 7, 20, 5_000])
+def test_the_newest_are_as_many_as_asked_for_or_all(setting: Setting, market: Market, limit: int) -> None:
+    setting.keep(candles(15))
+    stored, _ = setting.run(market.url, lambda desk: desk.candles("ABC", start=MONDAY, end=None, limit=limit))
+    assert same(stored, candles(15)[-limit:])
+    newest, _ = setting.run(market.url, lambda desk: desk.candles("ABC", start=None, end=None, limit=limit))
+    assert same(newest, candles(20)[-limit:])
+
+
+def test_the_stored_ones_are_shown_as_stale_while_the_upstream_is_away(setting: Setting) -> None:
+    setting.keep(candles(15))
+    found, stale = setting.run(
+        "http://127.0.0.1:9", lambda desk: desk.candles("ABC", start=None, end=None, limit=500)
+    )
+    assert same(found, candles(15))
+    assert stale is True
+
+
+def test_more_than_the_stored_tail_can_be_had(setting: Setting) -> None:
+    setting.keep(candles(TAIL_ROWS + 50))
+    with serving(Market(candles(TAIL_ROWS + 60))) as market:
+        found, stale = setting.run(
+            market.url, lambda desk: desk.candles("ABC", start=None, end=None, limit=TAIL_ROWS + 40)
+        )
+    assert same(found, candles(TAIL_ROWS + 60)[-TAIL_ROWS - 40 :])
+    assert stale is False
+
+
 def test_candles_that_were_never_stored_are_not_found(setting: Setting) -> None:
     with pytest.raises(NotFound, match="ingest them first"):
-        setting.run("http://127.0.0.1:9", lambda desk: desk.candles("ABC", start=0, end=None))
+        setting.run("http://127.0.0.1:9", lambda desk: desk.candles("ABC", start=0, end=None, limit=1))
 
 
 def test_the_price_is_the_upstreams_while_it_answers(setting: Setting, server: ScriptedUpstream) -> None:

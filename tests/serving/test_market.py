@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from shared.access.identity import Caller
 from shared.config import load_settings
 from shared.errors import Conflict, EngineError, NotEnoughCandles, PlatformUnavailable, UpstreamUnavailable
+from shared.features import feature_set
 from shared.instance import Instance
 from shared.market.candles import Candles
 from shared.market.source import CandleSource, Served
@@ -26,7 +27,7 @@ from shared.platform.ports import Event
 from shared.serving import MarketPredictor, Publisher, SymbolPrediction
 from shared.serving.market import TOPIC
 from tests.market.made import candles, checked
-from tests.packages import FEATURES, last_row, market_package
+from tests.packages import FEATURES, last_row, market_package, registered
 
 NOW = datetime(2024, 1, 2, 3, 4, 5, tzinfo=UTC)
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -231,6 +232,18 @@ def test_two_models_at_once_give_each_its_own_answer(setting: Setting) -> None:
     found = [setting.predict(model=name).probability for name in names]
     scores = [market_package(i).verified_scorer().score(last_row(candles(200)))[0, 1] for i in (0, 1)]
     assert found == [float(score) for score in scores] * 3
+
+
+def test_models_of_different_features_at_once_give_each_its_own_answer(setting: Setting) -> None:
+    core = feature_set("core")
+    version = registered(setting.instance.registry, features=core)
+    scorer = market_package(features=core).verified_scorer()
+    expected = float(scorer.score(last_row(candles(200), core))[0, 1])
+    technical = setting.predict().probability
+    for _ in range(2):
+        found = setting.predict(model=version.id)
+        assert (found.probability, found.feature_set_hash) == (expected, core.hash)
+        assert setting.predict().probability == technical != expected
 
 
 def test_a_foreseen_error_is_never_an_unforeseen_one(setting: Setting) -> None:

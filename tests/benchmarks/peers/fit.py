@@ -1,6 +1,6 @@
-"""`python fit.py <rows.npz> <estimator> <format> <target>`: the peers' models, fitted on the rows ours was fitted on.
+"""`python fit.py <rows.npz> <estimator> <format> <target>`: a peer's model, fitted on the rows that ours was.
 
-Runs in a peer's environment. Estimators: hist_gradient_boosting, lightgbm. Formats: joblib, mlflow.
+Runs in the peer's environment. Estimators: hist_gradient_boosting, lightgbm. Formats: joblib, mlflow.
 """
 
 import sys

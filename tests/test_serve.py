@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from infra.catalogue import ROOT, source_of
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def server(port: int, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """The process that runs where a function is deployed."""
+    environment = os.environ | {
+        "FUNCTION_SOURCE": str(source_of("monitoring")),
+        "PORT": str(port),
+        "MLENGINE_HOME": str(tmp_path),
+    }
+    with subprocess.Popen([sys.executable, "-m", "shared.serve"], cwd=ROOT, env=environment) as process:
+        yield process
+        process.kill()
+
+
+def health(port: int, process: subprocess.Popen[bytes]) -> httpx.Response:
+    """Asked until it listens."""
+    while process.poll() is None:
+        try:
+            return httpx.get(f"http://127.0.0.1:{port}/health")
+        except httpx.ConnectError:
+            time.sleep(0.01)
+    raise AssertionError(f"the server ended with {process.returncode}")
+
+
+def test_a_function_is_served_until_it_is_told_to_stop(server: subprocess.Popen[bytes], port: int) -> None:
+    answer = health(port, server)
+    assert answer.status_code == 200
+    assert answer.json() == {"status": "ok", "function": "monitoring"}
+    server.terminate()
+    assert server.wait(10) in (0, -15)  # uvicorn passes the signal on when it has closed
