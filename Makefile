@@ -52,18 +52,19 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 up"; exit 1; }
 	@echo "Creating the environment in $(VENV) ..."
-	@$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv $(VENV) || \
+		{ rm -rf $(VENV); echo "Python's venv module is needed (Debian, Ubuntu: apt install python3-venv)"; exit 1; }
 	@printf '#!/bin/sh\nPYTHONPATH="%s" exec "%s/$(BIN)/python" -m shared.cli "$$@"\n' "$(CURDIR)" "$(CURDIR)" > $(BIN)/mlengine
 	@chmod +x $(BIN)/mlengine
 
 $(VENV)/.twin: infra/requirements/twin.txt | $(BIN)/python
-	@echo "Installing the locked packages ..."
+	@echo "Installing the locked packages, once; it may take a few minutes ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	$(link_openmp)
 	@touch $@
 
 $(VENV)/.dev: infra/requirements/dev.txt | $(BIN)/python
-	@echo "Installing the locked packages for development ..."
+	@echo "Installing the locked packages for development, once; it may take a few minutes ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	$(link_openmp)
 	@touch $@ $(VENV)/.twin

@@ -38,6 +38,7 @@ def main() -> None:
         ws="none",
         lifespan="off",
         access_log=False,  # the function writes a line of its own
+        proxy_headers=False,  # nobody asks for the caller's address
         log_level="warning",
         timeout_graceful_shutdown=GRACE_SECONDS,
     )

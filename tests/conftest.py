@@ -10,6 +10,7 @@ import pytest
 
 from shared.config import Settings, load_settings, settings
 from shared.instance import Instance, use_instance
+from shared.logs import LOGGER
 from shared.platform.connect import connect
 
 ADMIN_KEY = "an-admin-key-for-tests"
@@ -21,13 +22,14 @@ def clean_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[N
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
     monkeypatch.setenv("MLENGINE_HOME", str(tmp_path / "home"))
-    handlers = list(logging.getLogger("mlengine").handlers)
     settings.cache_clear()
     use_instance(None)
     yield
     settings.cache_clear()
     use_instance(None)
-    logging.getLogger("mlengine").handlers[:] = handlers
+    LOGGER.handlers.clear()
+    LOGGER.propagate = True
+    LOGGER.setLevel(logging.NOTSET)
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.panel import Panel
 
 from infra.catalogue import ROOT
+from shared.config import Settings
 from shared.errors import EngineError
 from shared.instance import Instance
 from shared.problems import problem
@@ -63,11 +64,23 @@ class FirstModel:
                 self.console.print(
                     f"[yellow]The twin runs at {self.url}, but can't predict yet:[/yellow] {error}"
                 )
-                self.console.print(f"Look with: {COMMAND} doctor")
+                self.console.print(f"Look with: {self._command_line} doctor")
 
     @property
     def _model_name(self) -> str:
         return problem(PROBLEM).model_name
+
+    @property
+    def _command_line(self) -> str:
+        """The command as it finds this twin: with what isn't as usual about it."""
+        settings = self.instance.settings
+        unusual = {
+            "MLENGINE_HOME": settings.mlengine_home.absolute() != ROOT / ".mlengine",
+            "PORT": settings.port != Settings.model_fields["port"].default,
+        }
+        names = [name for name, is_unusual in unusual.items() if is_unusual]
+        given = [f"{name}={shlex.quote(str(getattr(settings, name.lower())))}" for name in names]
+        return " ".join([*given, COMMAND])
 
     def _wait_for_gateway(self) -> None:
         end = time.monotonic() + START_SECONDS
@@ -98,8 +111,8 @@ class FirstModel:
         """
         if version.suspected_leak:
             raise EngineError(
-                f"{version.id} is too good to be true: its data may leak the future. Look at "
-                f"{self.url}/models/{version.id}/report; '{COMMAND} activate {version.id}' makes it live."
+                f"{version.id} is too good to be true: its data may leak the future, or be too few. Look at "
+                f"{self.url}/models/{version.id}/report. {self._way_on(version)}"
             )
         self.instance.registry.activate(
             version.id, by=BOOTSTRAP, reason="first start of the twin", allow_failed_gates=True
@@ -110,11 +123,16 @@ class FirstModel:
                 'it is live as a demonstration only, and every answer says "gates_passed": false.'
             )
 
+    def _way_on(self, version: Version) -> str:
+        if version.gates_passed:
+            return f"'{self._command_line} activate {version.id}' makes it live."
+        return f"It failed its gates too: ingest more candles, then '{self._command_line} train'."
+
     def _first_symbol(self) -> str:
         timeframe = self.instance.settings.timeframe
         symbols = self.instance.candle_store.symbols(timeframe)
         if not symbols:
-            raise EngineError(f"no {timeframe} candles are stored; '{COMMAND} ingest' gets them.")
+            raise EngineError(f"no {timeframe} candles are stored; '{self._command_line} ingest' gets them.")
         return symbols[0]
 
     def _mlengine(self, *arguments: str) -> int:
@@ -141,10 +159,12 @@ class FirstModel:
                 f"API            {self.url}\n"
                 f"Documentation  {self.url}/docs\n"
                 f"Model report   {self.url}/models/{self._model_name}/report\n"
-                f"Command line   {COMMAND} --help",
+                f"Command line   {self._command_line} --help",
                 title="ML Engine is up (Ctrl-C stops it; its state is kept)",
                 expand=False,
             )
         )
         self.console.print(f"[bold]$ curl {shlex.quote(address)}[/bold]   [dim]({seconds:.2f} s)[/dim]")
         self.console.print_json(json.dumps(answer.json()))
+        if answer.is_error:
+            self.console.print(f"[yellow]It can't predict.[/yellow] Look with: {self._command_line} doctor")

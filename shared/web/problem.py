@@ -16,6 +16,7 @@ from shared.web.call import Call
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:mlengine:problem:"
 _SHOWN_CHARACTERS = 80
+_SHOWN_FIELDS = 20
 
 
 class FieldProblem(Answer):
@@ -69,9 +70,12 @@ def invalid(error: ValidationError, *, in_query: bool, known: Iterable[str] = ()
     if found[0]["type"] == "json_invalid":
         return MalformedRequest(f"The body must be JSON: {found[0]['msg']}.")
     fields = [
-        FieldError(_pointer(item["loc"], in_query=in_query), _finding(item, tuple(known))) for item in found
+        FieldError(_pointer(item["loc"], in_query=in_query), _finding(item, tuple(known)))
+        for item in found[:_SHOWN_FIELDS]
     ]
-    return InvalidInput("; ".join(f"{field.pointer}: {field.detail}" for field in fields), errors=fields)
+    details = [f"{field.pointer}: {field.detail}" for field in fields]
+    more = [f"and {len(found) - len(fields)} more"] if len(found) > len(fields) else []
+    return InvalidInput("; ".join(details + more), errors=fields)
 
 
 def _pointer(location: Iterable[int | str], *, in_query: bool) -> str:

@@ -86,6 +86,14 @@ def test_a_batch_that_is_too_large_is_refused(start: Callable[..., Engine]) -> N
     assert "at most 2" in document["detail"]
 
 
+def test_of_very_many_faults_only_the_first_are_listed(engine: Engine) -> None:
+    for body in ({"symbols": [1] * 5_000}, {"symbols": ["ABC"], **{f"x{i}": 1 for i in range(5_000)}}):
+        response = engine["batch_predict"].post("/predict/batch", json=body)
+        document = problem(response, 422, "invalid-input")
+        assert len(document["errors"]) == 20
+        assert document["detail"].endswith("; and 4980 more")
+
+
 @pytest.mark.parametrize(
     ("body", "pointer"),
     [

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -308,7 +307,6 @@ class Unreachable:
 
 
 def test_a_bus_that_is_down_undoes_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    logging.getLogger("mlengine").propagate = True
     registry = open_registry(tmp_path, events=Unreachable())
     (version_id,) = registered(registry, 1)
     registry.activate(version_id, by="tester")

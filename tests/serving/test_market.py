@@ -25,7 +25,7 @@ from shared.market.source import CandleSource, Served
 from shared.platform.connect import connect
 from shared.platform.ports import Event
 from shared.serving import MarketPredictor, Publisher, SymbolPrediction
-from shared.serving.market import TOPIC
+from shared.serving.market import MAX_ROWS, TOPIC
 from tests.market.made import candles, checked
 from tests.packages import FEATURES, last_row, market_package, registered
 
@@ -244,6 +244,14 @@ def test_models_of_different_features_at_once_give_each_its_own_answer(setting: 
         found = setting.predict(model=version.id)
         assert (found.probability, found.feature_set_hash) == (expected, core.hash)
         assert setting.predict().probability == technical != expected
+
+
+def test_the_rows_in_memory_are_bounded(setting: Setting) -> None:
+    symbols = [f"S{i}" for i in range(MAX_ROWS + 10)]
+    with serving(setting, candles(200)) as predictor:
+        setting.run(predictor.predict_batch(symbols, CALLER))
+        assert len(predictor._rows) == MAX_ROWS
+    assert len(setting.events.kept) == len(symbols)
 
 
 def test_a_foreseen_error_is_never_an_unforeseen_one(setting: Setting) -> None:
