@@ -52,7 +52,9 @@ class Figures:
             Goal("cold start: times faster than FastAPI", self._times("cold_seconds", FASTAPI), at_least=2),
             Goal("cold start: times faster than MLflow", self._times("cold_seconds", MLFLOW), at_least=7),
             Goal("p50 of one request: times faster than FastAPI", self._times("p50_us", FASTAPI), at_least=5),
+            Goal("p50 of one request: times faster than MLflow", self._times("p50_us", MLFLOW), at_least=5),
             Goal("requests/s per core: times FastAPI's", self._throughput(FASTAPI), at_least=8),
+            Goal("requests/s per core: times MLflow's", self._throughput(MLFLOW), at_least=8),
             Goal("memory: share of FastAPI's", 1 / self._times("pss_mb", FASTAPI), at_most=0.5),
             Goal("answered predictions that aren't in the audit", self.answered - self.audited, at_most=0),
         ]
