@@ -27,12 +27,16 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure_logs(level: str, stream: TextIO | None = None) -> None:
-    """Send this process's log lines to `stream` (standard output by default). The last call counts."""
+    """Send this process's log lines to `stream` (standard output by default), those of retries among them.
+
+    The last call counts.
+    """
     handler = logging.StreamHandler(stream or sys.stdout)
     handler.setFormatter(JsonFormatter())
-    LOGGER.handlers[:] = [handler]
-    LOGGER.setLevel(level)
-    LOGGER.propagate = False
+    for logger in (LOGGER, logging.getLogger("stamina")):
+        logger.handlers[:] = [handler]
+        logger.setLevel(level)
+        logger.propagate = False
 
 
 def log_request(facts: Mapping[str, Any]) -> None:

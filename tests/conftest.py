@@ -27,9 +27,10 @@ def clean_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[N
     yield
     settings.cache_clear()
     use_instance(None)
-    LOGGER.handlers.clear()
-    LOGGER.propagate = True
-    LOGGER.setLevel(logging.NOTSET)
+    for logger in (LOGGER, logging.getLogger("stamina")):
+        logger.handlers.clear()
+        logger.propagate = True
+        logger.setLevel(logging.NOTSET)
 
 
 @pytest.fixture

@@ -48,12 +48,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a run ends, and the process's exit code."""
+    """How a run ends, and the process's exit code. `is_recorded`: the run's document says so already."""
 
     status: RunStatus
     code: int = DONE
     result: dict[str, Any] | None = None
     error: str | None = None
+    is_recorded: bool = False
 
 
 class TrainingJob:
@@ -78,14 +79,14 @@ class TrainingJob:
             )
             return DONE
         with Reporter(self._runs, run_id, worker, clock=time.monotonic) as report:
-            ending = self._ending(run, report)
+            ending = self._ending(run, worker, report)
             report.fall_silent()
             return DONE if report.is_taken_over else self._end(run_id, worker, ending, report.timings)
 
-    def _ending(self, run: Run, report: Reporter) -> Ending:
+    def _ending(self, run: Run, worker: str, report: Reporter) -> Ending:
         """Do the work; how it ended, whatever happens."""
         try:
-            return self._train(run, report)
+            return self._train(run, worker, report)
         except Stopped:
             return Ending(RunStatus.CANCELLED)
         except EngineError as error:
@@ -97,9 +98,10 @@ class TrainingJob:
     def _end(self, run_id: str, worker: str, ending: Ending, timings: dict[str, float]) -> int:
         facts = {"run_id": run_id, "status": str(ending.status), "error": ending.error}
         try:
-            self._runs.finish(
-                run_id, worker, ending.status, timings=timings, result=ending.result, error=ending.error
-            )
+            if not ending.is_recorded:
+                self._runs.finish(
+                    run_id, worker, ending.status, timings=timings, result=ending.result, error=ending.error
+                )
         except DependencyError as error:
             LOGGER.error("training's end isn't recorded", extra={"facts": {**facts, "why": str(error)}})
             return MAY_BE_RETRIED
@@ -110,7 +112,7 @@ class TrainingJob:
         LOGGER.info("training ended", extra={"facts": {**facts, "timings": timings}})
         return ending.code
 
-    def _train(self, run: Run, report: Reporter) -> Ending:
+    def _train(self, run: Run, worker: str, report: Reporter) -> Ending:
         report("start", 0, 1, "loading the libraries")
         from shared.jobs.champion import against_champion
         from shared.jobs.packaging import build_package
@@ -135,10 +137,6 @@ class TrainingJob:
         version = registry.register(package, created_by=ACTOR, run_id=run.run_id)
         verdict = against_champion(result, registry)
         activated = request.activate and result.may_activate and verdict.is_better
-        if activated:
-            registry.activate(
-                version.id, by=ACTOR, reason=f"run {run.run_id}: all gates passed; {verdict.why}"
-            )
         report("register", 1, 1, version.id)
         status = RunStatus.SUCCEEDED if result.gates_passed else RunStatus.REJECTED
         facts = {
@@ -147,7 +145,15 @@ class TrainingJob:
             "champion": verdict.json(),
             **_facts(result),
         }
-        return Ending(status, result=facts)
+        if activated:
+            report.fall_silent()  # a beat would be a conflict
+            registry.activate(
+                version.id,
+                by=ACTOR,
+                reason=f"run {run.run_id}: all gates passed; {verdict.why}",
+                also=lambda: [self._runs.success(run.run_id, worker, timings=report.timings, result=facts)],
+            )
+        return Ending(status, result=facts, is_recorded=activated)
 
     def _registry(self) -> Registry:
         p = self._platform

@@ -7,10 +7,11 @@ for each change.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import TypeAlias
 
 from shared.errors import Conflict, GatesNotPassed, NoActiveModel
 from shared.platform.cas import retry_conflicts
@@ -20,6 +21,9 @@ from shared.registry.versions import Status, Version, Versions, to_text
 POINTERS = "active-models"
 PROMOTIONS = "promotions"
 MAX_HISTORY = 50
+
+Also: TypeAlias = Callable[[], Sequence[Write]]
+"""Gives writes, made anew at every attempt."""
 
 
 class Action(StrEnum):
@@ -121,8 +125,12 @@ class Pointers:
                 return found
             cursor = page.cursor
 
-    def activate(self, version: Version, *, by: str, reason: str, allow_failed_gates: bool) -> Promotion:
+    def activate(
+        self, version: Version, *, by: str, reason: str, allow_failed_gates: bool, also: Also = tuple
+    ) -> Promotion:
         """Make `version` live; when it is, its latest change is given and nothing written.
+
+        What `also` gives is written in the same batch.
 
         Raises:
             GatesNotPassed
@@ -134,7 +142,7 @@ class Pointers:
                 return active.last
             check_gates(version, active, allow_failed_gates=allow_failed_gates)
             history = () if active is None else (*active.history, active.version_id)
-            return self._change(active, version, Action.ACTIVATED, history, by, reason)
+            return self._change(active, version, Action.ACTIVATED, history, by, reason, also)
 
         return retry_conflicts(attempt)
 
@@ -199,6 +207,7 @@ class Pointers:
         history: tuple[str, ...],
         by: str,
         reason: str,
+        also: Also = tuple,
     ) -> Promotion:
         replaced = None if active is None or active.version_id == version.id else active.version_id
         promotion = Promotion(
@@ -220,7 +229,7 @@ class Pointers:
             writes.append(self._versions.move(replaced, Status.ARCHIVED))
         if action is not Action.RELOADED:
             writes.append(self._versions.move(version.id, Status.PRODUCTION))
-        self._documents.commit(writes)
+        self._documents.commit([*writes, *also()])
         return promotion
 
 

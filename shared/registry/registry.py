@@ -10,7 +10,7 @@ from shared.logs import LOGGER
 from shared.platform.ports import Blobs, Data, Documents, Event, Events, NewId, Now
 from shared.registry.manifest import Manifest
 from shared.registry.package import MANIFEST, Package
-from shared.registry.promotions import Active, Pointers, Promotion, PromotionPage, check_gates
+from shared.registry.promotions import Active, Also, Pointers, Promotion, PromotionPage, check_gates
 from shared.registry.versions import Version, VersionPage, Versions, check_name
 
 SOURCE = "//mlengine/registry"
@@ -102,12 +102,19 @@ class Registry:
         return frozenset(active.version_id for active in found if active is not None)
 
     def activate(
-        self, version_id: str, *, by: str, reason: str = "", allow_failed_gates: bool = False
+        self,
+        version_id: str,
+        *,
+        by: str,
+        reason: str = "",
+        allow_failed_gates: bool = False,
+        also: Also = tuple,
     ) -> Promotion:
         """Make a version live, after checking its bytes and its golden vectors again.
 
         What is live already stays so, and the change that made it live is given again.
-        `allow_failed_gates` counts only where nothing is live: for the first start.
+        `allow_failed_gates` counts only where nothing is live: for the first start. What `also` gives is
+        written in the same batch as the change.
 
         Raises:
             NotFound: no such version.
@@ -121,7 +128,7 @@ class Registry:
         check_gates(version, active, allow_failed_gates=allow_failed_gates)
         self._verify(version)
         promotion = self._pointers.activate(
-            version, by=by, reason=reason, allow_failed_gates=allow_failed_gates
+            version, by=by, reason=reason, allow_failed_gates=allow_failed_gates, also=also
         )
         return self._announced(promotion)
 

@@ -14,7 +14,17 @@ from typing import Any, Final
 
 from shared.errors import AlreadyExists, Conflict, NotFound
 from shared.platform.cas import update
-from shared.platform.ports import Create, Data, Documents, Filter, JobState, JobStatus, Now, Order
+from shared.platform.ports import (
+    Create,
+    Data,
+    Documents,
+    Filter,
+    JobState,
+    JobStatus,
+    Now,
+    Order,
+    Replace,
+)
 
 COLLECTION: Final = "runs"
 
@@ -184,6 +194,22 @@ class Runs:
 
         return self._change(run_id, change)
 
+    def success(
+        self, run_id: str, worker: str, *, timings: Mapping[str, float], result: Mapping[str, Any]
+    ) -> Replace:
+        """The write that ends the run as succeeded: for a batch with what it has succeeded in.
+
+        Raises:
+            Conflict: the run has ended, or another worker has it.
+        """
+        document = self._documents.get(COLLECTION, run_id)
+        if document is None:
+            raise _unknown(run_id)
+        run = _from_data(document.data)
+        _must_have(run, worker)
+        ended = self._ended(run, RunStatus.SUCCEEDED, timings=dict(timings), result=result, seq=run.seq + 1)
+        return Replace(COLLECTION, run_id, _to_data(ended), document.revision)
+
     def request_cancel(self, run_id: str) -> Run:
         """Ask a run to stop: a queued one ends at once, a running one when its worker sees it."""
 
@@ -241,8 +267,12 @@ def _must_have(run: Run, worker: str) -> None:
 
 def _found(run_id: str, data: Data | None) -> Run:
     if data is None:
-        raise NotFound(f"There is no training run {run_id!r}.")
+        raise _unknown(run_id)
     return _from_data(data)
+
+
+def _unknown(run_id: str) -> NotFound:
+    return NotFound(f"There is no training run {run_id!r}.")
 
 
 def _to_data(run: Run) -> dict[str, Any]:

@@ -20,6 +20,8 @@ ROOT = Path(__file__).resolve().parents[2]
 ADMIN_KEY = "an-admin-key-for-tests"
 KEY = {"x-api-key": ADMIN_KEY}
 MODEL = "market-signal"
+STOP_SECONDS = 10.0
+"""Within this a twin has stopped, also on a busy machine; it takes about one second on an idle one."""
 
 
 def free_port() -> int:
