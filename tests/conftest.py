@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from shared.config import Settings, load_settings, settings
@@ -14,6 +16,10 @@ from shared.logs import LOGGER
 from shared.platform.connect import connect
 
 ADMIN_KEY = "an-admin-key-for-tests"
+
+hypothesis.settings.register_profile("ci", derandomize=True)
+if os.environ.get("CI"):  # the same examples at every run: new ones are looked for elsewhere
+    hypothesis.settings.load_profile("ci")
 
 
 @pytest.fixture(autouse=True)

@@ -78,4 +78,4 @@ def interval_plot(low: float, value: float, high: float, bounds: tuple[float, fl
 def place_on(x: float, bounds: tuple[float, float], width: int) -> int:
     """The column of `x` on an axis of `width` columns, the nearest one where it is outside."""
     share = (x - bounds[0]) / ((bounds[1] - bounds[0]) or 1.0)
-    return min(width - 1, max(0, round(share * (width - 1))))
+    return round(min(1.0, max(0.0, share)) * (width - 1))
