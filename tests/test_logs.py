@@ -51,3 +51,10 @@ def test_severities_are_those_of_cloud_logging(level: int, severity: str) -> Non
     configure_logs("INFO", lines)
     LOGGER.log(level, "something")
     assert json.loads(lines.getvalue())["severity"] == severity
+
+
+def test_retries_are_told_as_our_own_lines_are() -> None:
+    lines = io.StringIO()
+    configure_logs("INFO", lines)
+    logging.getLogger("stamina").warning("stamina.retry_scheduled")
+    assert json.loads(lines.getvalue())["message"] == "stamina.retry_scheduled"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from shared.market.candles import rfc3339
 from shared.problems.spec import Problem
@@ -16,9 +16,6 @@ from shared.training.gates import GateResult
 from shared.training.lookahead import LookAhead
 
 PROBABILISTIC = ("log_loss", "brier")
-
-CHANCE: Final = 0.5
-"""The AUC of scores that say nothing."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,18 +75,15 @@ def in_words(estimate: Estimate) -> str:
 
 
 def suspected_leak(problem: Problem, contest: Contest, hold_out: HoldOut) -> str:
-    """Why a leak is suspected: an AUC too good to be true, by any candidate; else nothing.
-
-    An AUC whose interval reaches down to chance is noise of few candles, not a leak.
-    """
-    seen = [(f"{c.name} by walk-forward", c.metrics["auc"]) for c in contest.candidates]
-    seen.append((f"{hold_out.model.name} on the hold-out", hold_out.model.metrics["auc"]))
-    name, auc = max(seen, key=lambda pair: pair[1].value if pair[1].low > CHANCE else CHANCE)
-    if not (auc.value > problem.leak_auc and auc.low > CHANCE):
+    """Why a leak is suspected: an AUC too good to be true, by any candidate; else nothing."""
+    seen = [(f"{c.name} by walk-forward", c.metrics["auc"].value) for c in contest.candidates]
+    seen.append((f"{hold_out.model.name} on the hold-out", hold_out.model.metrics["auc"].value))
+    name, auc = max(seen, key=lambda pair: pair[1])
+    if not auc > problem.leak_auc:
         return ""
     return (
-        f"The AUC of {name} is {auc.value:.3f}, above {problem.leak_auc:g}: on data like these that is a "
-        "leak until proven otherwise. The model will not be activated automatically."
+        f"The AUC of {name} is {auc:.3f}, above {problem.leak_auc:g}: on data like these that is a leak "
+        "until proven otherwise. The model will not be activated automatically."
     )
 
 

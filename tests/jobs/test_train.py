@@ -59,6 +59,22 @@ def test_model_that_passes_is_registered_and_activated_as_asked(
     assert manifest.memory == 158
 
 
+def test_model_that_does_not_beat_the_live_one_changes_nothing(
+    settings: Settings, platform: Platform, runs: Runs, registry: Registry
+) -> None:
+    _work(settings, platform, runs, {**QUICK, "horizon": 2})
+    before = registry.activate("market-signal-v1", by="test", allow_failed_gates=True)
+    run = _work(settings, platform, runs, {**QUICK, "activate": True}, "r2")
+    assert run.result is not None
+    assert run.result["gates_passed"]
+    assert not run.result["suspected_leak"]
+    assert not run.result["champion"]["is_better"]
+    assert not run.result["activated"]
+    after = registry.active("market-signal")
+    assert after is not None
+    assert after.last == before
+
+
 def test_without_being_asked_nothing_is_activated(
     settings: Settings, platform: Platform, runs: Runs, registry: Registry
 ) -> None:
