@@ -15,8 +15,23 @@ CATALOGUE_FILE = ROOT / "functions" / "catalogue.yaml"
 
 RouteText = Annotated[str, Field(pattern=r"^(GET|POST|PUT|DELETE) /\S*$")]
 Permission = Literal[
-    "documents.read", "documents.write", "blobs.read", "blobs.write", "events.publish", "jobs.run"
+    "documents.get",
+    "documents.read",
+    "documents.write",
+    "blobs.read",
+    "blobs.write",
+    "events.publish",
+    "jobs.run",
+    "schedules.write",
 ]
+_CLIENTS: Mapping[Permission, str] = {
+    "documents.read": "gcp-documents",
+    "documents.write": "gcp-documents",
+    "blobs.write": "gcp-blobs",
+    "jobs.run": "gcp-jobs",
+    "schedules.write": "gcp-schedules",
+}
+"""The extra that brings the official client which a permission needs; the others are used over REST."""
 
 
 class Entry(BaseModel):
@@ -37,6 +52,12 @@ class Entry(BaseModel):
     may: tuple[Permission, ...]
     settings: tuple[str, ...]
     secrets: tuple[str, ...]
+
+    @property
+    def extras(self) -> list[str]:
+        """The extras of pyproject.toml that it is locked with: its own, and what its permissions need."""
+        clients = {_CLIENTS[permission] for permission in self.may if permission in _CLIENTS}
+        return [*self.requires, "gcp", *sorted(clients)]
 
 
 class Catalogue(BaseModel):

@@ -29,9 +29,10 @@ def main(arguments: Sequence[str]) -> None:
     everything = FOLDER / "dev.txt"
     lock(["dev"], everything, *arguments)
     same = ("--constraint", str(everything.relative_to(ROOT)))
-    lock(["twin"], FOLDER / "twin.txt", *same)
+    for extra in ("twin", "emulators"):
+        lock([extra], FOLDER / f"{extra}.txt", *same)
     for name, entry in read_catalogue().functions.items():
-        lock(entry.requires, ROOT / "functions" / name / "requirements.txt", *same)
+        lock(entry.extras, ROOT / "functions" / name / "requirements.txt", *same)
 
 
 if __name__ == "__main__":

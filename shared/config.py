@@ -22,6 +22,17 @@ class Environment(StrEnum):
     PRODUCTION = "production"
 
 
+class PlatformName(StrEnum):
+    """Where state rests. `emulators` is `gcp` on emulators, and refuses to reach the real services."""
+
+    LOCAL = "local"
+    GCP = "gcp"
+    EMULATORS = "emulators"
+
+
+_HOST: Any = Field("", pattern=r"^([^\s/:]+:[0-9]+)?$")
+
+
 class Settings(BaseSettings):
     """What can be set. Names in the environment are the field names in upper case."""
 
@@ -34,6 +45,20 @@ class Settings(BaseSettings):
     mlengine_home: Path = Path(".mlengine")
     host: str = "127.0.0.1"
     port: int = Field(8080, ge=1, le=65535)
+
+    platform: PlatformName = PlatformName.LOCAL
+    google_cloud_project: str = Field("", pattern=r"^([a-z][a-z0-9-]{4,28}[a-z0-9])?$")
+    google_cloud_region: str = Field("europe-west1", pattern=r"^[a-z]+-[a-z]+[0-9]+$")
+    firestore_database: str = Field("(default)", pattern=r"^(\(default\)|[a-z][a-z0-9-]{2,61}[a-z0-9])$")
+    blobs_url: str = Field("", pattern=r"^((gs|s3)://[a-z0-9][a-z0-9._-]{1,61}[a-z0-9])?$")
+    job_prefix: str = Field("mlengine-", pattern=r"^[a-z]([a-z0-9-]*)$|^$")
+    platform_timeout_seconds: float = Field(10.0, gt=0, le=60)
+    firestore_emulator_host: str = _HOST
+    pubsub_emulator_host: str = _HOST
+    storage_emulator_host: str = Field("", pattern=r"^(http://[^\s/]+:[0-9]+)?$")
+    run_emulator_host: str = _HOST
+    scheduler_emulator_host: str = _HOST
+    secrets_emulator_host: str = _HOST
 
     admin_api_key: SecretStr | None = Field(None, min_length=16)
     open_routes: Annotated[tuple[str, ...], NoDecode] = ()

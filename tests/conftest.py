@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import hypothesis
@@ -14,6 +15,7 @@ from shared.config import Settings, load_settings, settings
 from shared.instance import Instance, use_instance
 from shared.logs import LOGGER
 from shared.platform.connect import connect
+from tests.emulators import Emulators
 
 ADMIN_KEY = "an-admin-key-for-tests"
 
@@ -51,3 +53,17 @@ def instance(tmp_path: Path) -> Instance:
     made = Instance(chosen, connect(chosen))
     use_instance(made)
     return made
+
+
+@pytest.fixture(scope="session")
+def emulators(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulators]:
+    """The session's emulators; none runs before it is asked for."""
+    with ExitStack() as stack:
+        yield Emulators(stack, tmp_path_factory.mktemp("emulators"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    skipped = terminalreporter.stats.get("skipped", [])
+    not_run = [report for report in skipped if "not run on emulators" in str(report.longrepr)]
+    if not_run:
+        terminalreporter.write_line(f"{len(not_run)} tests were not run on emulators: see the reasons above.")

@@ -25,15 +25,19 @@ def _local(home: Path) -> Platform:
     from shared.platform.local.documents import SqliteDocuments
     from shared.platform.local.events import SqliteEvents
     from shared.platform.local.jobs import SubprocessJobs
+    from shared.platform.local.schedules import DocumentSchedules
     from shared.platform.local.secrets import LocalSecrets
     from shared.platform.topics import TOPICS
 
+    documents = SqliteDocuments(home / "documents.sqlite3")
+    events = SqliteEvents(home / "events.sqlite3", TOPICS)
     return Platform(
-        documents=SqliteDocuments(home / "documents.sqlite3"),
+        documents=documents,
         blobs=FolderBlobs(home / "blobs"),
-        events=SqliteEvents(home / "events.sqlite3", TOPICS),
+        events=events,
         jobs=SubprocessJobs(home / "jobs", root=_ROOT, environment={"MLENGINE_HOME": str(home)}),
         secrets=LocalSecrets(home / "secrets"),
+        schedules=DocumentSchedules(documents, events, _now, _new_id),
         now=_now,
         new_id=_new_id,
     )

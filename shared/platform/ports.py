@@ -253,6 +253,60 @@ class Secrets(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class ScheduleState:
+    """A schedule as the platform has it: `cron` in `timezone` publishes `data` on `topic`.
+
+    `last_fired_at` and `next_fire_at` are None where the platform doesn't know; a paused schedule has
+    no next time.
+    """
+
+    name: str
+    purpose: str
+    cron: str
+    timezone: str
+    topic: str
+    data: Data
+    paused: bool
+    last_fired_at: datetime | None
+    next_fire_at: datetime | None
+
+
+class Schedules(Protocol):
+    """The schedules of the functions catalogue, as they were set up here.
+
+    Setting them up is the infrastructure's work: Terraform's in the cloud, the twin's at its start.
+    """
+
+    def list(self) -> Sequence[ScheduleState]:
+        """All of them, by name."""
+        ...
+
+    def pause(self, name: str) -> None:
+        """No more firing until `resume`; pausing twice is fine.
+
+        Raises:
+            NotFound: no such schedule.
+        """
+        ...
+
+    def resume(self, name: str) -> None:
+        """Fire at its times again; times that passed meanwhile aren't made up for.
+
+        Raises:
+            NotFound: no such schedule.
+        """
+        ...
+
+    def fire(self, name: str) -> None:
+        """Publish its event now, also when it is paused; durable on return.
+
+        Raises:
+            NotFound: no such schedule.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class Platform:
     """One place to run in: an adapter per port, and the clock and ids of the process."""
 
@@ -261,5 +315,6 @@ class Platform:
     events: Events
     jobs: Jobs
     secrets: Secrets
+    schedules: Schedules
     now: Now
     new_id: NewId

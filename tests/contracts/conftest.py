@@ -1,53 +1,60 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from shared.platform.local.events import SqliteEvents
 from shared.platform.local.jobs import SubprocessJobs
-from shared.platform.ports import Blobs, Documents, Jobs, Platform, Secrets
-from tests.contracts.platforms import PLATFORMS
+from shared.platform.ports import Blobs, Documents, Jobs, Secrets
+from tests.contracts.platforms import PORTS, Place
+from tests.emulators import Emulators
+
+_PORT_OF = {
+    "test_documents": "documents",
+    "test_queries": "documents",
+    "test_blobs": "blobs",
+    "test_events": "events",
+    "test_jobs": "jobs",
+    "test_secrets": "secrets",
+}
+"""Which port each suite is for: it runs on all adapters of that port."""
 
 
-@dataclass(frozen=True)
-class Place:
-    """A platform that can be opened again, also by other processes: `PLATFORMS[name](state)`."""
-
-    name: str
-    state: Path
-    platform: Platform
-
-    def reopen(self) -> Platform:
-        return PLATFORMS[self.name](self.state)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "place" in metafunc.fixturenames:
+        module = metafunc.module.__name__.rpartition(".")[2]
+        metafunc.parametrize("place", sorted(PORTS[_PORT_OF[module]]), indirect=True)
 
 
-@pytest.fixture(params=sorted(PLATFORMS))
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    return Place(request.param, tmp_path, PLATFORMS[request.param](tmp_path))
+@pytest.fixture
+def place(request: pytest.FixtureRequest, tmp_path: Path, emulators: Emulators) -> Place:
+    name: str = request.param
+    if name != "local":
+        emulators.describe(tmp_path, name)
+    return Place(name, tmp_path)
 
 
 @pytest.fixture
 def documents(place: Place) -> Documents:
-    return place.platform.documents
+    return place.documents
 
 
 @pytest.fixture
 def blobs(place: Place) -> Blobs:
-    return place.platform.blobs
+    return place.blobs
 
 
 @pytest.fixture
 def events(place: Place) -> SqliteEvents:
-    assert isinstance(place.platform.events, SqliteEvents)
-    return place.platform.events
+    assert isinstance(place.events, SqliteEvents)
+    return place.events
 
 
 @pytest.fixture
 def jobs(place: Place) -> Iterator[Jobs]:
-    found = place.platform.jobs
+    found = place.jobs
     yield found
     if isinstance(found, SubprocessJobs):
         found.close()
@@ -55,4 +62,4 @@ def jobs(place: Place) -> Iterator[Jobs]:
 
 @pytest.fixture
 def secrets(place: Place) -> Secrets:
-    return place.platform.secrets
+    return place.secrets

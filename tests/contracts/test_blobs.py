@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from shared.errors import AlreadyExists, CorruptBlob, InvalidInput, NotFound
 from shared.platform.ports import BlobInfo, Blobs
-from tests.contracts.conftest import Place
+from tests.contracts.platforms import Place
 from tests.contracts.racing import kill_while_busy, race
 from tests.contracts.workers import put_blobs
 
@@ -154,8 +154,8 @@ def test_a_killed_writer_leaves_whole_blobs_and_all_it_was_told_are_there(place:
         told = kill_while_busy(
             put_blobs, place.name, place.state, f"p{attempt}", after_seconds=rng.random() / 100
         )
-        found = names(place.platform.blobs, f"p{attempt}/")
+        found = names(place.blobs, f"p{attempt}/")
         assert set(told) <= set(found)
         for name in found:
             number = name.removesuffix(".bin").rpartition("/")[2]
-            assert place.platform.blobs.get(name) == f"{number},".encode() * 100_000
+            assert place.blobs.get(name) == f"{number},".encode() * 100_000

@@ -14,7 +14,7 @@ from shared.platform.ports import (
     Replace,
     Write,
 )
-from tests.contracts.conftest import Place
+from tests.contracts.platforms import Place
 from tests.contracts.racing import in_processes, kill_while_busy, race
 from tests.contracts.workers import GENERATION_SIZE, count_up, count_up_5_times, write_generations
 
@@ -183,7 +183,7 @@ def test_50_writers_in_threads_lose_no_update(documents: Documents) -> None:
 
 def test_10_processes_lose_no_update(place: Place) -> None:
     in_processes(10, count_up_5_times, place.name, place.state)
-    assert read(place.platform.documents, "counters", "c").data == {"n": 50}
+    assert read(place.documents, "counters", "c").data == {"n": 50}
 
 
 def test_a_killed_process_leaves_whole_batches_and_all_it_was_told_are_there(place: Place) -> None:
@@ -192,7 +192,7 @@ def test_a_killed_process_leaves_whole_batches_and_all_it_was_told_are_there(pla
         reports = kill_while_busy(
             write_generations, place.name, place.state, generation + 1, after_seconds=rng.random() / 50
         )
-        found = [document.data["n"] for document in place.platform.documents.query("killed").documents]
+        found = [document.data["n"] for document in place.documents.query("killed").documents]
         generation = found[0]
         assert found == [generation] * GENERATION_SIZE
         assert generation in (reports[-1], reports[-1] + 1)

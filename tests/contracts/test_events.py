@@ -11,8 +11,7 @@ import pytest
 from shared.errors import InvalidInput, NotFound
 from shared.platform.local.events import Delivery, SqliteEvents
 from shared.platform.ports import Event
-from tests.contracts.conftest import Place
-from tests.contracts.platforms import MAX_ATTEMPTS, NOW
+from tests.contracts.platforms import MAX_ATTEMPTS, NOW, Place
 from tests.contracts.racing import in_processes, kill_while_busy, race
 from tests.contracts.workers import consume_all, event, handle_events, publish_events, wait_for
 
@@ -181,7 +180,7 @@ def test_consumers_in_many_processes_share_the_events(place: Place, events: Sqli
     events.publish("made", [event(f"{i}") for i in range(300)])
     in_processes(6, consume_all, place.name, place.state)
     assert events.depths()["audit"].pending == 0
-    handled = place.platform.documents.query("handled", limit=500).documents
+    handled = place.documents.query("handled", limit=500).documents
     assert [document.data for document in handled] == [{"times": 1}] * 300
 
 
@@ -254,5 +253,5 @@ def test_a_killed_consumers_events_come_again_until_all_are_handled(
         )
     assert attempt > 1
     dead = {letter.event.id for letter in events.dead_letters("audit")}
-    handled = {d.id for d in place.platform.documents.query("handled", limit=500).documents}
+    handled = {d.id for d in place.documents.query("handled", limit=500).documents}
     assert dead | handled == {f"{i}" for i in range(200)}

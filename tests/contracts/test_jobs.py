@@ -9,8 +9,7 @@ import pytest
 from shared.errors import InvalidInput, NotFound
 from shared.platform.local.processes import identity
 from shared.platform.ports import Jobs, JobState, JobStatus
-from tests.contracts.conftest import Place
-from tests.contracts.platforms import ROOT
+from tests.contracts.platforms import ROOT, Place
 from tests.contracts.racing import in_processes, kill_while_busy, race
 from tests.contracts.workers import start_job, start_job_and_hang, wait_for
 

@@ -13,7 +13,7 @@ from infra.lock import FOLDER
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 FUNCTIONS = {
-    name: (ROOT / "functions" / name / "requirements.txt", entry.requires)
+    name: (ROOT / "functions" / name / "requirements.txt", entry.extras)
     for name, entry in read_catalogue().functions.items()
 }
 LOCKS = {**FUNCTIONS, "twin": (FOLDER / "twin.txt", ("twin",)), "dev": (FOLDER / "dev.txt", ("dev",))}
