@@ -19,7 +19,7 @@ endef
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
-up: $(VENV)/.twin ## Start the local twin (and train a first model where none is active)
+up: $(VENV)/.$(if $(filter emulators,$(PLATFORM)),emulators,twin) ## Start the local twin (PLATFORM=emulators: on emulators)
 	@$(BIN)/python -m infra.local
 
 test: $(VENV)/.dev ## Run the whole test suite
@@ -63,8 +63,14 @@ $(VENV)/.twin: infra/requirements/twin.txt | $(BIN)/python
 	$(link_openmp)
 	@touch $@
 
+$(VENV)/.emulators: infra/requirements/emulators.txt | $(BIN)/python
+	@echo "Installing the locked packages for the emulators, once; it may take a few minutes ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	$(link_openmp)
+	@touch $@ $(VENV)/.twin
+
 $(VENV)/.dev: infra/requirements/dev.txt | $(BIN)/python
 	@echo "Installing the locked packages for development, once; it may take a few minutes ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	$(link_openmp)
-	@touch $@ $(VENV)/.twin
+	@touch $@ $(VENV)/.twin $(VENV)/.emulators

@@ -11,7 +11,7 @@ import secrets
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -20,17 +20,17 @@ import uvloop
 from rich.console import Console
 
 from infra.catalogue import read_catalogue
-from infra.local.dispatcher import Dispatcher
+from infra.local.embedded import Embedded
 from infra.local.first_model import FirstModel
-from infra.local.gateway import Gateway
+from infra.local.gateway import App, Gateway, Message, Receive, Send
+from infra.local.parts import Ground, Running
 from infra.local.sample import sample_upstream
 from shared.access.identity import ADMIN_KEY_SECRET
-from shared.config import Settings, load_settings
+from shared.config import PlatformName, Settings, load_settings
 from shared.errors import ConfigurationError, EngineError
 from shared.instance import Instance, use_instance
 from shared.logs import configure_logs
 from shared.platform.connect import connect
-from shared.platform.local.events import SqliteEvents
 from shared.platform.local.jobs import SubprocessJobs
 from shared.platform.local.secrets import LocalSecrets
 
@@ -41,16 +41,18 @@ GRACE_SECONDS = 5
 def main() -> int:
     """Run until interrupted or terminated; gives the exit code."""
     console = Console()
+    farewell = "The twin has stopped."
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that it closes its parts then too
     try:
         with contextlib.suppress(KeyboardInterrupt), ExitStack() as stack:
             twin = Twin(load_settings(), stack, console)
+            farewell = twin.ground.farewell
             runner = stack.enter_context(asyncio.Runner(loop_factory=uvloop.new_event_loop))
             runner.run(twin.serve())
     except EngineError as error:
         console.print(f"[red]{error.title}:[/red] {error.detail}")
         return 1
-    console.print("\nThe twin has stopped; its state is kept.")
+    console.print(f"\n{farewell}")
     return 0
 
 
@@ -60,7 +62,7 @@ class Twin:
     def __init__(self, settings: Settings, stack: ExitStack, console: Console) -> None:
         """
         Raises:
-            ConfigurationError: the state folder is in use, or the port is taken.
+            ConfigurationError: the state folder is in use, the port is taken, or an emulator is missing.
         """
         home = settings.mlengine_home.resolve()
         _make_folder(home)
@@ -70,9 +72,11 @@ class Twin:
         url = settings.market_data_url
         if "market_data_url" not in settings.model_fields_set:
             url = stack.enter_context(sample_upstream(settings.host, settings.port + 1))
-        self.settings = settings.model_copy(update={"mlengine_home": home, "market_data_url": url})
-        os.environ |= {"MLENGINE_HOME": str(home), "MARKET_DATA_URL": url}  # for the jobs' processes
-        self.api_key = _admin_key(self.settings, home, console)
+        os.environ["MARKET_DATA_URL"] = url  # for the jobs' processes
+        here = settings.model_copy(update={"mlengine_home": home, "market_data_url": url})
+        self.api_key = _admin_key(here, home, console)
+        self.ground = _ground(here, stack, console)
+        self.settings = self.ground.settings
         platform = connect(self.settings)
         if isinstance(platform.jobs, SubprocessJobs):
             stack.callback(platform.jobs.close)
@@ -88,18 +92,12 @@ class Twin:
         use_instance(self.instance)
         catalogue = read_catalogue()
         gateway = Gateway(catalogue)
-        events = self.instance.platform.events
-        if not isinstance(events, SqliteEvents):
-            raise ConfigurationError("the twin delivers events from its own bus only")
-        dispatcher = Dispatcher(
-            events,
-            gateway.pusher(asyncio.get_running_loop()),
-            self.api_key,
-            self.instance.platform.now,
-        )
+        running = Running(self.instance, catalogue, gateway, asyncio.get_running_loop(), self.api_key)
+        parts = self.ground.parts(running)
+        doors = self.ground.doors(running)
         server = uvicorn.Server(
             uvicorn.Config(
-                gateway,
+                _by_port({door.socket.getsockname()[1]: door.app for door in doors}, gateway),
                 http="httptools",
                 lifespan="off",
                 access_log=False,
@@ -110,15 +108,45 @@ class Twin:
         first_model = FirstModel(
             self.instance, self.url, self.api_key, self._console, is_stopping=lambda: server.should_exit
         )
-        subscriptions = [name for names in catalogue.subscriptions.values() for name in names]
         welcome = threading.Thread(target=first_model.welcome, name="welcome", daemon=True)
-        dispatcher.start(subscriptions)
+        for part in parts:
+            part.start()
         welcome.start()
         try:
-            await server.serve(sockets=[self._socket])
+            await server.serve(sockets=[self._socket, *(door.socket for door in doors)])
         finally:
             first_model.stop()
-            await asyncio.to_thread(dispatcher.stop)
+            for part in reversed(parts):
+                await asyncio.to_thread(part.stop)
+
+
+def _ground(settings: Settings, stack: ExitStack, console: Console) -> Ground:
+    match settings.platform:
+        case PlatformName.LOCAL:
+            return Embedded(settings)
+        case PlatformName.EMULATORS:
+            try:
+                from infra.local.emulated import Emulated
+            except ModuleNotFoundError as error:
+                raise ConfigurationError(
+                    f"The package {error.name} is missing here. Start with: make up PLATFORM=emulators"
+                ) from error
+
+            return Emulated(settings, stack, console)
+        case PlatformName.GCP:
+            raise ConfigurationError(
+                "The twin runs on PLATFORM=local or PLATFORM=emulators; on gcp the functions are deployed."
+            )
+
+
+def _by_port(apps: Mapping[int, App], default: App) -> App:
+    """One server for several addresses."""
+
+    async def app(scope: Message, receive: Receive, send: Send) -> None:
+        _, port = scope["server"]
+        await apps.get(port, default)(scope, receive, send)
+
+    return app if apps else default
 
 
 def _make_folder(home: Path) -> None:

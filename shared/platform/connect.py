@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import secrets
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,8 +17,24 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 
 def connect(settings: Settings) -> Platform:
-    """The platform that `settings` ask for. Nothing is opened before it is used."""
-    return _local(settings.mlengine_home.absolute())
+    """The platform that `settings` ask for. Nothing is opened before it is used.
+
+    Raises:
+        ConfigurationError: settings that don't go together.
+    """
+    is_local = settings.platform == "local"
+    platform = _local(settings.mlengine_home.absolute()) if is_local else _google(settings)
+    scheme, _, bucket = settings.blobs_url.partition("://")
+    if scheme == "s3":
+        from shared.platform.s3.blobs import S3Blobs
+
+        blobs = S3Blobs(bucket, timeout_seconds=settings.platform_timeout_seconds)
+        return dataclasses.replace(platform, blobs=blobs)
+    if scheme == "gs" and is_local:
+        from shared.errors import ConfigurationError
+
+        raise ConfigurationError("BLOBS_URL=gs://... goes with PLATFORM=gcp; local takes a folder or s3://.")
+    return platform
 
 
 def _local(home: Path) -> Platform:
@@ -38,6 +55,32 @@ def _local(home: Path) -> Platform:
         jobs=SubprocessJobs(home / "jobs", root=_ROOT, environment={"MLENGINE_HOME": str(home)}),
         secrets=LocalSecrets(home / "secrets"),
         schedules=DocumentSchedules(documents, events, _now, _new_id),
+        now=_now,
+        new_id=_new_id,
+    )
+
+
+def _google(settings: Settings) -> Platform:
+    from shared.platform.gcp.blobs import GcsBlobs
+    from shared.platform.gcp.documents import FirestoreDocuments
+    from shared.platform.gcp.events import PubsubEvents
+    from shared.platform.gcp.jobs import CloudRunJobs
+    from shared.platform.gcp.project import Project
+    from shared.platform.gcp.rest import GoogleRest
+    from shared.platform.gcp.schedules import CloudSchedules
+    from shared.platform.gcp.secrets import SecretManager
+    from shared.platform.topics import TOPICS
+
+    project = Project.of(settings)
+    rest = GoogleRest(project)
+    documents = FirestoreDocuments(project, rest)
+    return Platform(
+        documents=documents,
+        blobs=GcsBlobs(project, rest),
+        events=PubsubEvents(project, rest, TOPICS),
+        jobs=CloudRunJobs(project, documents),
+        secrets=SecretManager(project, rest),
+        schedules=CloudSchedules(project),
         now=_now,
         new_id=_new_id,
     )

@@ -16,7 +16,7 @@ FUNCTIONS = {
     name: (ROOT / "functions" / name / "requirements.txt", entry.extras)
     for name, entry in read_catalogue().functions.items()
 }
-LOCKS = {**FUNCTIONS, "twin": (FOLDER / "twin.txt", ("twin",)), "dev": (FOLDER / "dev.txt", ("dev",))}
+LOCKS = {**FUNCTIONS, **{name: (FOLDER / f"{name}.txt", (name,)) for name in ("twin", "emulators", "dev")}}
 
 
 def pins(file: Path) -> dict[str, set[str]]:

@@ -1,0 +1,87 @@
+"""The ground of the twin on emulators: the managed services' own APIs, all on this machine, all forgetful.
+
+Firestore and Pub/Sub are Google's emulators; Cloud Storage is a package's, with preconditions added;
+Cloud Run Jobs and Cloud Scheduler are stand-ins of ours, spoken to by the official clients.
+"""
+
+from __future__ import annotations
+
+import shutil
+import socket
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import Final
+
+from rich.console import Console
+
+from infra.catalogue import read_catalogue
+from infra.emulators.google import firestore_emulator, pubsub_emulator
+from infra.emulators.processes import Emulator
+from infra.emulators.processes import running as run_emulator
+from infra.emulators.run import run_standin
+from infra.emulators.scheduler import scheduler_standin, set_up
+from infra.emulators.storage import create_bucket, storage_emulator
+from infra.emulators.topology import provision
+from infra.local.parts import Door, Part, Running
+from infra.local.push_door import PushDoor, push_path
+from shared.config import Settings
+from shared.platform.gcp.project import Project
+from shared.platform.topics import TOPICS
+
+PROJECT: Final = "mlengine-twin"
+FOLDER: Final = "emulators"
+
+
+class Emulated:
+    """The emulators, running; they end with `stack`, and forget everything."""
+
+    farewell: Final = "The twin has stopped; the emulators have forgotten its state."
+
+    def __init__(self, settings: Settings, stack: ExitStack, console: Console) -> None:
+        """
+        Raises:
+            ConfigurationError: an emulator can't start; says what is missing and how to get it.
+        """
+        folder = settings.mlengine_home / FOLDER
+        shutil.rmtree(folder, ignore_errors=True)  # what the last ones left: their documents are gone
+        folder.mkdir()
+
+        def host(emulator: Emulator) -> str:
+            return stack.enter_context(run_emulator(emulator)).host
+
+        console.print("Starting the emulators ...")
+        self._door = stack.enter_context(_loopback())
+        found = {
+            "google_cloud_project": settings.google_cloud_project or PROJECT,
+            "firestore_emulator_host": host(firestore_emulator(folder)),
+            "pubsub_emulator_host": (pubsub := host(pubsub_emulator(folder))),
+            "storage_emulator_host": f"http://{host(storage_emulator(folder, folder=folder / 'objects'))}",
+        }
+        environment = {"PLATFORM": str(settings.platform), **{k.upper(): v for k, v in found.items()}}
+        executions, schedules = folder / "executions", folder / "schedules"
+        found |= {
+            "run_emulator_host": host(run_standin(folder, folder=executions, environment=environment)),
+            "scheduler_emulator_host": host(scheduler_standin(folder, folder=schedules, pubsub_host=pubsub)),
+        }
+        self.settings = settings.model_copy(update=found)
+        self._set_up()
+
+    def _set_up(self) -> None:
+        """What Terraform does in the cloud."""
+        project = Project.of(self.settings)
+        port = self._door.getsockname()[1]
+        create_bucket(project.storage_url, project.bucket)
+        provision(project, TOPICS, lambda function: f"http://127.0.0.1:{port}{push_path(function)}")
+        set_up(project, read_catalogue().schedules)
+
+    def parts(self, running: Running) -> Sequence[Part]:  # noqa: ARG002 - what the other ground needs
+        return []
+
+    def doors(self, running: Running) -> Sequence[Door]:
+        return [Door(self._door, PushDoor(running.gateway.functions, running.api_key))]
+
+
+def _loopback() -> socket.socket:
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    return listener

@@ -1,0 +1,62 @@
+"""What the two kinds of twin have in common."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from infra.catalogue import Catalogue
+from infra.local.gateway import App, Gateway
+from shared.config import Settings
+from shared.instance import Instance
+
+
+@dataclass(frozen=True)
+class Part:
+    """Something that works beside the gateway: delivers events, fires schedules, keeps rows.
+
+    `stop` returns when it has stopped.
+    """
+
+    start: Callable[[], None]
+    stop: Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Running:
+    """A twin that is about to serve."""
+
+    instance: Instance
+    catalogue: Catalogue
+    gateway: Gateway
+    loop: asyncio.AbstractEventLoop
+    api_key: str
+
+
+@dataclass(frozen=True)
+class Door:
+    """Another address that the server listens at, and what answers there."""
+
+    socket: socket.socket
+    app: App
+
+
+class Ground(Protocol):
+    """Where the twin's state rests: in embedded parts, or in emulators of the managed services."""
+
+    @property
+    def settings(self) -> Settings:
+        """What the platform is connected with; the jobs' processes find it in the environment."""
+        ...
+
+    @property
+    def farewell(self) -> str:
+        """The last line: what becomes of the state."""
+        ...
+
+    def parts(self, running: Running) -> Sequence[Part]: ...
+
+    def doors(self, running: Running) -> Sequence[Door]: ...
