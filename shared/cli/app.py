@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from shared.cli.commands import data, engine, models, predictions, training
+from shared.cli.commands import data, engine, models, predictions, state, training
 from shared.cli.output import Output
 from shared.cli.problem import CliProblem, ExitCode, problem, wrong_usage
 from shared.cli.session import common
@@ -53,5 +53,5 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.callback()(common)
-for module in (engine, data, training, models, predictions):
+for module in (engine, data, training, models, predictions, state):
     module.register(app)

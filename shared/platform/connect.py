@@ -45,8 +45,9 @@ def _local(home: Path) -> Platform:
     from shared.platform.local.schedules import DocumentSchedules
     from shared.platform.local.secrets import LocalSecrets
     from shared.platform.topics import TOPICS
+    from shared.platform.versioned import VersionedDocuments
 
-    documents = SqliteDocuments(home / "documents.sqlite3")
+    documents = VersionedDocuments(SqliteDocuments(home / "documents.sqlite3"))
     events = SqliteEvents(home / "events.sqlite3", TOPICS)
     return Platform(
         documents=documents,
@@ -70,10 +71,11 @@ def _google(settings: Settings) -> Platform:
     from shared.platform.gcp.schedules import CloudSchedules
     from shared.platform.gcp.secrets import SecretManager
     from shared.platform.topics import TOPICS
+    from shared.platform.versioned import VersionedDocuments
 
     project = Project.of(settings)
     rest = GoogleRest(project)
-    documents = FirestoreDocuments(project, rest)
+    documents = VersionedDocuments(FirestoreDocuments(project, rest))
     return Platform(
         documents=documents,
         blobs=GcsBlobs(project, rest),

@@ -1,0 +1,92 @@
+"""The collections of documents: what each holds, the shape its documents have, and when they expire.
+
+The one list that migrations, backups and Terraform read. A change of a collection's shape is a new
+`schema` with a migration from the last one; old documents stay readable for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final, TypeAlias
+
+from shared.errors import ConfigurationError
+from shared.platform.ports import Data
+
+Migration: TypeAlias = Callable[[Data], Data]
+"""Brings a document from one schema to the next. It is pure, and what it gives has all that it needs."""
+
+SCHEMA_FIELD: Final = "schema_version"
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """`migrations[n]` brings schema n + 1 to n + 2. Documents without a schema have the first.
+
+    Documents expire at the time in their `expires_field`; readers must check it, since deletion lags.
+    What isn't `kept` is of use for a short while only, and in no backup.
+    """
+
+    holds: str
+    migrations: tuple[Migration, ...] = ()
+    expires_field: str | None = None
+    kept: bool = True
+
+    @property
+    def schema(self) -> int:
+        return len(self.migrations) + 1
+
+
+COLLECTIONS: Final[Mapping[str, Collection]] = MappingProxyType(
+    {
+        # In this order they are backed up: a pointer before what it points to, which was written before it.
+        "active-models": Collection("which version of each model is live"),
+        "promotions": Collection("every change of what is live"),
+        "model-versions": Collection("the registered versions"),
+        "model-counters": Collection("the last version number of each model"),
+        "runs": Collection("training runs"),
+        "candles": Collection("which Parquet parts hold each symbol's candles"),
+        "candle_tails": Collection("each symbol's last candles"),
+        "schedules": Collection("the twin's schedules, and which are paused"),
+        "predictions": Collection("the audit of answered predictions"),
+    }
+)
+
+
+def upgrade(collection: str, data: Data) -> Data:
+    """The document in its collection's present shape, without the schema's number.
+
+    Raises:
+        ConfigurationError: a newer version of the engine wrote it.
+    """
+    known = COLLECTIONS.get(collection)
+    if known is None:
+        return data
+    fields = dict(data)
+    found = fields.pop(SCHEMA_FIELD, 1)
+    if found > known.schema:
+        raise ConfigurationError(
+            f"A document of {collection} has schema {found}, this version of the engine knows up to "
+            f"{known.schema}: a newer one wrote it. Deploy that again, or restore a backup."
+        )
+    migrated: Data = fields
+    for migration in known.migrations[found - 1 :]:
+        migrated = migration(migrated)
+    return migrated
+
+
+def stamped(collection: str, data: Data) -> Data:
+    """The document with its schema's number."""
+    known = COLLECTIONS.get(collection)
+    return data if known is None else {**data, SCHEMA_FIELD: known.schema}
+
+
+def is_outdated(collection: str, data: Data) -> bool:
+    """Whether a stored document has an older schema than its collection."""
+    return bool(data.get(SCHEMA_FIELD, 1) < COLLECTIONS[collection].schema)
+
+
+def kept() -> Sequence[str]:
+    """The collections that a backup holds, in the order to read them in."""
+    return [name for name, collection in COLLECTIONS.items() if collection.kept]
