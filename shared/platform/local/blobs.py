@@ -8,20 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
-from shared.errors import AlreadyExists, CorruptBlob, InvalidInput, NotFound, PlatformUnavailable
+from shared.errors import AlreadyExists, CorruptBlob, NotFound, PlatformUnavailable
 from shared.platform.local.files import publish_folder, sync_folder
+from shared.platform.names import is_blob_name, is_blob_prefix, require_blob_name
 from shared.platform.ports import BlobInfo
 
-_PART = r"(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._=^-]{1,200}"
-_NAME = re.compile(rf"{_PART}(?:/{_PART})*\Z")
-_PREFIX = re.compile(r"(?!/)(?!(?:.*/)?\.{1,2}(?:/|\Z))[A-Za-z0-9._=^/-]*\Z")
-_MAX_NAME = 1_000
 _MAX_SUFFIX = 20  # people and their programs know files by it
 _MARK = "@"  # not a character of names: no blob's folder is another's
 _STAGING = "@staging"
@@ -35,11 +31,7 @@ class FolderBlobs:
         self._staging = self._root / _STAGING
 
     def put(self, name: str, content: bytes) -> str:
-        if not _is_name(name):
-            raise InvalidInput(
-                "A blob's name is parts of letters, digits and '._=^-' joined by '/', none '.' or '..', "
-                f"at most 200 characters each and {_MAX_NAME} in all; found {name!r}."
-            )
+        require_blob_name(name)
         sha256 = hashlib.sha256(content).hexdigest()
         file = sha256 + PurePosixPath(name).suffix[:_MAX_SUFFIX]
         with _translated(name):
@@ -63,7 +55,7 @@ class FolderBlobs:
 
     def delete(self, name: str) -> None:
         target = self._folder(name)
-        if not (_is_name(name) and target.exists()):
+        if not (is_blob_name(name) and target.exists()):
             return
         with _translated(name), tempfile.TemporaryDirectory(dir=self._staging) as trash:
             with suppress(FileNotFoundError):  # somebody else deleted it
@@ -76,13 +68,13 @@ class FolderBlobs:
     def _read(self, name: str) -> tuple[str, bytes]:
         """The recorded sha256 and the content."""
         try:
-            file = next(self._folder(name).iterdir() if _is_name(name) else iter(()))
+            file = next(self._folder(name).iterdir() if is_blob_name(name) else iter(()))
             return file.name[:64], file.read_bytes()
         except (FileNotFoundError, StopIteration) as error:
             raise NotFound(f"There is no blob {name}.") from error
 
     def _walk(self, prefix: str) -> Iterator[BlobInfo]:
-        if not _PREFIX.match(prefix):
+        if not is_blob_prefix(prefix):
             return
         for folder, inner, files in os.walk(self._root / prefix.rpartition("/")[0]):
             if _STAGING in inner:
@@ -92,10 +84,6 @@ class FolderBlobs:
                 with suppress(FileNotFoundError):  # deleted meanwhile
                     size_bytes = (Path(folder) / files[0]).stat().st_size
                     yield BlobInfo(name, size_bytes, files[0][:64])
-
-
-def _is_name(text: str) -> bool:
-    return len(text) <= _MAX_NAME and _NAME.match(text) is not None
 
 
 @contextmanager

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-import re
 import secrets
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from shared.errors import ConfigurationError, InvalidInput, NotFound, PlatformUnavailable
+from shared.errors import ConfigurationError, NotFound, PlatformUnavailable
 from shared.platform.local.files import sync_folder, write_durably
-
-_NAME = re.compile(r"[a-z][a-z0-9-]{0,62}\Z")
+from shared.platform.names import is_secret_name, require_secret_name, secret_variable
 
 
 class LocalSecrets:
@@ -23,10 +21,10 @@ class LocalSecrets:
         self._environment = environment
 
     def get(self, name: str) -> str:
-        value = self._find(name) if _NAME.match(name) else None
+        value = self._find(name) if is_secret_name(name) else None
         if value is None:
             raise NotFound(
-                f"There is no secret {name!r}: set {_variable(name)}, "
+                f"There is no secret {name!r}: set {secret_variable(name)}, "
                 f"or put it into the file {self._folder / name} (mode 0600)."
             )
         return value
@@ -37,14 +35,13 @@ class LocalSecrets:
         Raises:
             InvalidInput: not a name.
         """
-        if not _NAME.match(name):
-            raise InvalidInput(f"A secret's name is 1 to 63 of a-z, 0-9 and '-', not {name!r}.")
+        require_secret_name(name)
         if self._find(name) is None:
             self._create(name, make())
         return self.get(name)
 
     def _find(self, name: str) -> str | None:
-        value = self._environment.get(_variable(name))
+        value = self._environment.get(secret_variable(name))
         if value:
             return value
         file = self._folder / name
@@ -68,7 +65,3 @@ class LocalSecrets:
             sync_folder(self._folder)
         except OSError as error:
             raise PlatformUnavailable(f"The secret {name!r} can't be kept: {error}.") from error
-
-
-def _variable(name: str) -> str:
-    return name.upper().replace("-", "_")

@@ -1,0 +1,148 @@
+"""A bad line to a service: a proxy that hands requests on, and spoils those that it is told to."""
+
+from __future__ import annotations
+
+import http.client
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from email.message import Message
+from enum import StrEnum
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import urlsplit
+
+_HANG_SECONDS = 30.0
+_HOP_BY_HOP = frozenset({"connection", "content-length", "expect", "keep-alive", "transfer-encoding"})
+
+
+class Fault(StrEnum):
+    UNAVAILABLE = "503 instead of handing it on"
+    REFUSED = "403 instead of handing it on"
+    CONTENDED = "409 instead of handing it on, as S3 does when conditional writes meet"
+    HANGS = "nothing, for longer than anybody waits"
+    LOST = "handed on; the answer is lost"
+    CUT = "handed on; the line ends in the middle of the answer"
+    SHORT = "handed on; half of the answer comes, and looks like all of it"
+    FLIPPED = "handed on with one bit of the body changed"
+
+
+_INSTEAD = {
+    Fault.UNAVAILABLE: (503, b"try again"),
+    Fault.REFUSED: (403, b"not you"),
+    Fault.CONTENDED: (409, b"<Error><Code>ConditionalRequestConflict</Code></Error>"),
+}
+
+
+class Line:
+    """What goes over it: `seen` has the method of each request, `plan` what becomes of the next ones."""
+
+    def __init__(self, target: str) -> None:
+        self.target = urlsplit(target).netloc
+        self.url = ""
+        self.seen: list[str] = []
+        self.ended = threading.Event()
+        self._plan: list[tuple[str, Fault]] = []
+        self._always: dict[str, Fault] = {}
+        self._lock = threading.Lock()
+
+    def plan(self, method: str, *faults: Fault) -> None:
+        """The next requests of that method fare so, in this order."""
+        self._plan += [(method, fault) for fault in faults]
+
+    def always(self, method: str, fault: Fault) -> None:
+        self._always[method] = fault
+
+    def fate(self, method: str) -> Fault | None:
+        """What becomes of the request that comes now."""
+        with self._lock:
+            self.seen.append(method)
+            for position, (planned, fault) in enumerate(self._plan):
+                if planned == method:
+                    del self._plan[position]
+                    return fault
+            return self._always.get(method)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    disable_nagle_algorithm = True
+    protocol_version = "HTTP/1.1"  # tells who asks first, as boto3 does, to send the body
+
+    def __init__(self, line: Line, *arguments: Any) -> None:
+        self._line = line
+        super().__init__(*arguments)
+
+    def do_GET(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        fault = self._line.fate(self.command)
+        self.close_connection = True
+        if fault is Fault.HANGS:
+            self._line.ended.wait(_HANG_SECONDS)
+        elif fault in _INSTEAD:
+            status, words = _INSTEAD[fault]
+            self._answer(status, [], words, len(words))
+        else:
+            self._hand_on(_flipped(body) if fault is Fault.FLIPPED else body, fault)
+
+    do_POST = do_PUT = do_DELETE = do_HEAD = do_GET  # noqa: N815 - what http.server calls
+
+    def log_message(self, format: str, *arguments: Any) -> None:
+        pass
+
+    def _hand_on(self, body: bytes, fault: Fault | None) -> None:
+        connection = http.client.HTTPConnection(self._line.target, timeout=_HANG_SECONDS)
+        try:
+            connection.request(self.command, self.path, body, dict(_kept(self.headers)))
+            answer = connection.getresponse()
+            content = answer.read()
+        finally:
+            connection.close()
+        if fault is Fault.LOST:
+            return
+        size = int(answer.headers.get("Content-Length", len(content)))
+        if fault in (Fault.CUT, Fault.SHORT):
+            content = content[: len(content) // 2]
+            size = size if fault is Fault.CUT else len(content)
+        self._answer(answer.status, _kept(answer.headers), content, size)
+
+    def _answer(self, status: int, headers: list[tuple[str, str]], content: bytes, size: int) -> None:
+        self.send_response_only(status)
+        for name, value in [*headers, ("Content-Length", str(size)), ("Connection", "close")]:
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content)
+
+
+def _kept(headers: Message) -> list[tuple[str, str]]:
+    """Those that are for the other end, not for this line."""
+    return [(name, value) for name, value in headers.items() if name.lower() not in _HOP_BY_HOP]
+
+
+def _flipped(body: bytes) -> bytes:
+    """Three quarters in: among the content, whatever frames it."""
+    spoiled = bytearray(body)
+    if spoiled:
+        spoiled[len(spoiled) * 3 // 4] ^= 1
+    return bytes(spoiled)
+
+
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 256
+    daemon_threads = True
+
+
+@contextmanager
+def line_to(url: str) -> Iterator[Line]:
+    """A line to the service at `url` (http://host:port), good until it is told otherwise."""
+    line = Line(url)
+    with _Server(("127.0.0.1", 0), partial(_Handler, line)) as server:
+        line.url = f"http://127.0.0.1:{server.server_address[1]}"
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        try:
+            yield line
+        finally:
+            line.ended.set()
+            server.shutdown()
+            thread.join()
