@@ -1,172 +1,123 @@
-"""One execution of a job: starts its tasks, waits for them, and writes down how they ended."""
+"""Executions as sub-processes. What is known of one is in its folder, for all processes and for ever.
+
+`<folder>/<id>/` appears by one rename, so an id starts once, whoever asks::
+
+    execution.json     what was asked for, and the process that watches over it
+    task-0.log         what the task wrote, in all its attempts
+    task-0.exit        its last exit code, written by the task itself
+    cancel             somebody asked to stop
+    ended.json         how it ended, written by the watching process
+
+Tasks end with the process that started them. Without `ended.json` and without that process, an
+execution has failed, unless each task left a 0.
+"""
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
-import signal
-import subprocess
-import sys
-import threading
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from shared.platform.local.files import write_durably
+from shared.errors import PlatformUnavailable
+from shared.platform.local.execution import Execution, TaskReport, TaskSetup, Work, left_behind, read_json
+from shared.platform.local.files import publish_folder
+from shared.platform.local.processes import identity
 from shared.platform.ports import JobState, JobStatus
 
-_POLL_SECONDS = 0.1
+_STAGING = "@staging"
 
 
 @dataclass(frozen=True, slots=True)
-class TaskSetup:
-    """How tasks are run: from folder `root`, with `environment` added, so many at once.
+class Report:
+    """An execution as it is known here: `facts` are those it was started with.
 
-    `grace_seconds` lie between SIGTERM and SIGKILL.
+    `tasks` are by index; only the process that watches over them knows of attempts under way.
     """
 
-    root: Path
-    environment: Mapping[str, str]
-    parallel_tasks: int
-    grace_seconds: float
+    facts: Mapping[str, Any]
+    status: JobStatus
+    tasks: Sequence[TaskReport]
 
 
-class Execution(threading.Thread):
-    """Runs the tasks and writes down how they ended. One thread per execution: see `die_with_parent`."""
+class Executions:
+    """The executions of one folder: started as sub-processes of this one, known to all processes."""
 
-    def __init__(
-        self,
-        folder: Path,
-        command: Sequence[str],
-        task_count: int,
-        setup: TaskSetup,
-    ) -> None:
-        """`command` is a module and its arguments; `folder` is named by the execution's id."""
-        super().__init__(name=f"job-{folder.name}", daemon=True)
-        self.id = folder.name
-        self._folder = folder
-        self._command = command
-        self._task_count = task_count
+    def __init__(self, folder: Path, setup: TaskSetup) -> None:
+        self.folder = folder.absolute()
         self._setup = setup
-        self._woken = threading.Event()
-        self._stopping = False
-        self._running: dict[int, subprocess.Popen[bytes]] = {}
-        self._codes: dict[int, int] = {}
+        self._mine: dict[str, Execution] = {}
 
-    def wake(self) -> None:
-        self._woken.set()
+    def start(self, id: str, work: Work, facts: Mapping[str, Any]) -> bool:
+        """Start it, and keep `facts` (JSON) with it; False when the id was started before.
 
-    def stop(self) -> None:
-        self._stopping = True
-        self.wake()
-
-    def run(self) -> None:
+        Raises:
+            PlatformUnavailable: the folder can't be written.
+        """
+        known = {**facts, "task_count": work.task_count, "owner": identity(os.getpid())}
+        folder = self.folder / id
         try:
-            ended = self._run_tasks()
-        except Exception as error:  # noqa: BLE001 - whatever it was, it is how the execution ended
-            self._signal(signal.SIGKILL)
-            ended = JobStatus(JobState.FAILED, f"The tasks couldn't be run: {error}")
-        fresh = self._folder / "ended.json.new"
-        write_durably(fresh, json.dumps({"state": ended.state, "detail": ended.detail}).encode())
-        fresh.rename(self._folder / "ended.json")
+            files = {"execution.json": json.dumps(known).encode()}
+            is_new = publish_folder(folder, files, staging=self.folder / _STAGING)
+        except OSError as error:
+            raise PlatformUnavailable(f"The job {work.module} can't start: {error}.") from error
+        if is_new:
+            execution = Execution(folder, work, self._setup)
+            execution.start()
+            self._keep(execution)
+        return is_new
 
-    def _run_tasks(self) -> JobStatus:
-        waiting = list(range(self._task_count))
-        while waiting or self._running:
-            reason = self._reason_to_stop()
-            if reason is not None:
-                self._end_tasks()
-                return reason
-            while waiting and len(self._running) < self._setup.parallel_tasks:
-                index = waiting.pop(0)
-                self._running[index] = self._spawn(index)
-            self._woken.wait(_POLL_SECONDS)
-            self._woken.clear()
-            self._reap()
-        return _outcome(self.id, self._codes)
+    def report(self, id: str) -> Report | None:
+        """What is known of it; None when it was never started."""
+        folder = self.folder / id
+        facts = read_json(folder / "execution.json")
+        if facts is None:
+            return None
+        owner_lives = facts["owner"] == identity(int(facts["owner"].split()[0]))
+        ended = read_json(folder / "ended.json")  # after the question above: the owner writes this, then ends
+        if ended is not None:
+            status = JobStatus(JobState(ended["state"]), ended["detail"])
+            return Report(facts, status, [TaskReport(**task) for task in ended["tasks"]])
+        if owner_lives:
+            return Report(facts, JobStatus(JobState.RUNNING), self._progress(id, facts["task_count"]))
+        return Report(facts, *left_behind(folder, facts["task_count"]))
 
-    def _reason_to_stop(self) -> JobStatus | None:
-        if (self._folder / "cancel").exists():
-            return JobStatus(JobState.CANCELLED, "Cancelled on request.")
-        if self._stopping:
-            return JobStatus(JobState.FAILED, "Stopped with the process that started it.")
-        return None
+    def ids(self) -> Sequence[str]:
+        """All that were ever started, in no order."""
+        found = self.folder.iterdir() if self.folder.is_dir() else ()
+        return [folder.name for folder in found if folder.name != _STAGING]
 
-    def _spawn(self, index: int) -> subprocess.Popen[bytes]:
-        task = {
-            "CLOUD_RUN_JOB": self._command[0].rpartition(".")[2],
-            "CLOUD_RUN_EXECUTION": self.id,
-            "CLOUD_RUN_TASK_INDEX": str(index),
-            "CLOUD_RUN_TASK_COUNT": str(self._task_count),
-            "CLOUD_RUN_TASK_ATTEMPT": "0",
-        }
-        exit_file = self._folder / f"task-{index}.exit"
-        with (self._folder / f"task-{index}.log").open("ab") as log:
-            return subprocess.Popen(  # noqa: S603 - our own interpreter, a module of the allow-list, no shell
-                [
-                    sys.executable,
-                    "-m",
-                    "shared.platform.local.task",
-                    str(os.getpid()),
-                    str(exit_file),
-                    *self._command,
-                ],
-                cwd=self._setup.root,
-                env={**os.environ, "PYTHONUNBUFFERED": "1", **self._setup.environment, **task},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+    def cancel(self, id: str) -> None:
+        """Ask it to stop; nothing happens when it has ended."""
+        report = self.report(id)
+        if report is None or report.status.state is not JobState.RUNNING:
+            return
+        (self.folder / id / "cancel").touch()
+        if id in self._mine:
+            self._mine[id].wake()
 
-    def _reap(self) -> None:
-        for index, process in list(self._running.items()):
-            code = process.poll()
-            if code is not None:
-                self._codes[index] = code
-                del self._running[index]
+    def close(self) -> None:
+        """Stop what this process started, and wait until it has stopped."""
+        executions = list(self._mine.values())
+        for execution in executions:
+            execution.stop()
+        for execution in executions:
+            execution.join()
+        self._mine.clear()
+        atexit.unregister(self.close)
 
-    def _end_tasks(self) -> None:
-        """SIGTERM, then SIGKILL to what is left when the grace is over."""
-        self._signal(signal.SIGTERM)
-        deadline = time.monotonic() + self._setup.grace_seconds
-        for process in self._running.values():
-            try:
-                process.wait(max(0.0, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+    def _keep(self, execution: Execution) -> None:
+        """Hold it for `cancel` and `close`, in place of those that have ended."""
+        for other in list(self._mine.values()):
+            if not other.is_alive():
+                self._mine.pop(other.id, None)
+        if not self._mine:
+            atexit.register(self.close)
+        self._mine[execution.id] = execution
 
-    def _signal(self, number: signal.Signals) -> None:
-        for process in self._running.values():
-            if process.poll() is None:
-                os.killpg(process.pid, number)
-
-
-def _outcome(execution_id: str, codes: Mapping[int, int]) -> JobStatus:
-    """`codes` are exit codes by task; below 0 is the signal that ended it."""
-    failed = sorted((index, code) for index, code in codes.items() if code != 0)
-    if not failed:
-        return JobStatus(JobState.SUCCEEDED)
-    index, code = failed[0]
-    how = f"was ended by signal {-code} ({signal.strsignal(-code)})" if code < 0 else f"gave exit code {code}"
-    log = f"jobs/{execution_id}/task-{index}.log"
-    return JobStatus(JobState.FAILED, f"Task {index} {how}; {len(failed)} of {len(codes)} failed; see {log}.")
-
-
-def left_behind(folder: Path, task_count: int) -> JobStatus:
-    """How an execution ended whose watching process ended before it could say."""
-    codes = {index: read_json(folder / f"task-{index}.exit") for index in range(task_count)}
-    known = {index: int(code) for index, code in codes.items() if code is not None}
-    if len(known) == task_count or any(known.values()):
-        return _outcome(folder.name, known)
-    return JobStatus(JobState.FAILED, "Killed: it ended with the process that started it.")
-
-
-def read_json(file: Path) -> Any:
-    try:
-        return json.loads(file.read_bytes())
-    except FileNotFoundError:
-        return None
+    def _progress(self, id: str, task_count: int) -> Sequence[TaskReport]:
+        mine = self._mine.get(id)
+        return [TaskReport()] * task_count if mine is None else mine.tasks
