@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from shared.platform.scheduling import NAME, check_cron, check_timezone
+from shared.platform.topics import TOPICS
 
 ROOT = Path(__file__).resolve().parent.parent
 CATALOGUE_FILE = ROOT / "functions" / "catalogue.yaml"
@@ -60,10 +63,39 @@ class Entry(BaseModel):
         return [*self.requires, "gcp", *sorted(clients)]
 
 
+def _cron(text: str) -> str:
+    check_cron(text)
+    return text
+
+
+def _timezone(text: str) -> str:
+    check_timezone(text)
+    return text
+
+
+def _topic(text: str) -> str:
+    if text not in TOPICS:
+        raise ValueError(f"the topic must be one of {', '.join(sorted(TOPICS))}, found {text!r}")
+    return text
+
+
+class Schedule(BaseModel):
+    """What is published when: `data` on `topic`, whenever `cron` says so in `timezone`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    purpose: str
+    cron: Annotated[str, AfterValidator(_cron)]
+    timezone: Annotated[str, AfterValidator(_timezone)]
+    topic: Annotated[str, AfterValidator(_topic)]
+    data: Mapping[str, Any]
+
+
 class Catalogue(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     functions: Mapping[str, Entry]
+    schedules: Mapping[Annotated[str, Field(pattern=f"^{NAME}$")], Schedule] = Field(default_factory=dict)
 
     @cached_property
     def subscriptions(self) -> dict[str, list[str]]:

@@ -104,4 +104,12 @@ class Dispatcher:
         except Exception as error:  # noqa: BLE001 - whatever broke, the event comes again and the thread lives on
             LOGGER.exception("delivery broke", extra={"facts": {"to": subscription}})
             return f"the delivery broke: {error!r}"
-        return None if status < 300 else f"{status}: {answer[:500].decode(errors='replace')}"
+        return None if status < 300 else f"{status}: {_told(answer)}"
+
+
+def _told(answer: bytes) -> str:
+    """What the problem document says, else how the answer begins."""
+    try:
+        return str(json.loads(answer)["detail"])
+    except (ValueError, TypeError, KeyError):
+        return answer[:500].decode(errors="replace")

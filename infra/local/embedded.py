@@ -10,9 +10,11 @@ from typing import ClassVar
 
 from infra.local.dispatcher import Dispatcher
 from infra.local.parts import Door, Part, Running
+from infra.local.scheduler import Scheduler
 from shared.config import Settings
 from shared.errors import ConfigurationError
 from shared.platform.local.events import SqliteEvents
+from shared.platform.local.schedules import DocumentSchedules
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,7 @@ class Embedded:
     """Everything in the state folder."""
 
     settings: Settings
-    farewell: ClassVar[str] = "The twin has stopped; its state is kept."
+    keeps_state: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         os.environ["MLENGINE_HOME"] = str(self.settings.mlengine_home)
@@ -32,7 +34,18 @@ class Embedded:
         push = running.gateway.pusher(running.loop)
         dispatcher = Dispatcher(platform.events, push, running.api_key, platform.now)
         subscriptions = [name for names in running.catalogue.subscriptions.values() for name in names]
-        return [Part(partial(dispatcher.start, subscriptions), dispatcher.stop)]
+        delivery = Part(partial(dispatcher.start, subscriptions), dispatcher.stop)
+        return [delivery, fired_schedules(running)]
 
     def doors(self, running: Running) -> Sequence[Door]:  # noqa: ARG002 - what the other ground needs
         return []
+
+
+def fired_schedules(running: Running) -> Part:
+    """The catalogue's schedules, set up and fired."""
+    platform = running.instance.platform
+    if not isinstance(platform.schedules, DocumentSchedules):
+        raise ConfigurationError("the twin fires its own schedules only")
+    platform.schedules.set_up(running.catalogue.schedules)
+    scheduler = Scheduler(platform.schedules, platform.now)
+    return Part(scheduler.start, scheduler.stop)

@@ -35,7 +35,7 @@ FOLDER: Final = "emulators"
 class Emulated:
     """The emulators, running; they end with `stack`, and forget everything."""
 
-    farewell: Final = "The twin has stopped; the emulators have forgotten its state."
+    keeps_state: Final = False
 
     def __init__(self, settings: Settings, stack: ExitStack, console: Console) -> None:
         """
@@ -60,7 +60,11 @@ class Emulated:
         environment = {"PLATFORM": str(settings.platform), **{k.upper(): v for k, v in found.items()}}
         executions, schedules = folder / "executions", folder / "schedules"
         found |= {
-            "run_emulator_host": host(run_standin(folder, folder=executions, environment=environment)),
+            "run_emulator_host": host(
+                run_standin(
+                    folder, folder=executions, environment=environment, job_prefix=settings.job_prefix
+                )
+            ),
             "scheduler_emulator_host": host(scheduler_standin(folder, folder=schedules, pubsub_host=pubsub)),
         }
         self.settings = settings.model_copy(update=found)

@@ -37,12 +37,14 @@ class FirstModel:
         api_key: str,
         console: Console,
         *,
+        keeps_state: bool,
         is_stopping: Callable[[], bool],
     ) -> None:
         self.instance = instance
         self.url = url
         self.api_key = api_key
         self.console = console
+        self._keeps_state = keeps_state
         self._command: subprocess.Popen[bytes] | None = None
         self._is_stopping = is_stopping
 
@@ -154,13 +156,14 @@ class FirstModel:
         started = time.perf_counter()
         answer = httpx.get(address, headers={"x-api-key": self.api_key}, timeout=60)
         seconds = time.perf_counter() - started
+        state = "its state is kept" if self._keeps_state else "the emulators then forget its state"
         self.console.print(
             Panel(
                 f"API            {self.url}\n"
                 f"Documentation  {self.url}/docs\n"
                 f"Model report   {self.url}/models/{self._model_name}/report\n"
                 f"Command line   {self._command_line} --help",
-                title="ML Engine is up (Ctrl-C stops it; its state is kept)",
+                title=f"ML Engine is up (Ctrl-C stops it; {state})",
                 expand=False,
             )
         )

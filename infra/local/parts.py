@@ -53,8 +53,8 @@ class Ground(Protocol):
         ...
 
     @property
-    def farewell(self) -> str:
-        """The last line: what becomes of the state."""
+    def keeps_state(self) -> bool:
+        """Whether the next start finds what this one left."""
         ...
 
     def parts(self, running: Running) -> Sequence[Part]: ...

@@ -46,7 +46,10 @@ def main() -> int:
     try:
         with contextlib.suppress(KeyboardInterrupt), ExitStack() as stack:
             twin = Twin(load_settings(), stack, console)
-            farewell = twin.ground.farewell
+            kept = (
+                "its state is kept" if twin.ground.keeps_state else "the emulators have forgotten its state"
+            )
+            farewell = f"The twin has stopped; {kept}."
             runner = stack.enter_context(asyncio.Runner(loop_factory=uvloop.new_event_loop))
             runner.run(twin.serve())
     except EngineError as error:
@@ -106,7 +109,12 @@ class Twin:
             )
         )
         first_model = FirstModel(
-            self.instance, self.url, self.api_key, self._console, is_stopping=lambda: server.should_exit
+            self.instance,
+            self.url,
+            self.api_key,
+            self._console,
+            keeps_state=self.ground.keeps_state,
+            is_stopping=lambda: server.should_exit,
         )
         welcome = threading.Thread(target=first_model.welcome, name="welcome", daemon=True)
         for part in parts:

@@ -10,7 +10,18 @@ from typing import Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from shared.cli.commands import data, engine, models, predictions, state, training
+from shared.cli.commands import (
+    audit,
+    data,
+    deadletters,
+    engine,
+    models,
+    predictions,
+    schedules,
+    scoring,
+    state,
+    training,
+)
 from shared.cli.output import Output
 from shared.cli.problem import CliProblem, ExitCode, problem, wrong_usage
 from shared.cli.session import common
@@ -53,5 +64,5 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.callback()(common)
-for module in (engine, data, training, models, predictions, state):
+for module in (engine, data, training, models, predictions, scoring, audit, schedules, deadletters, state):
     module.register(app)

@@ -1,12 +1,12 @@
-"""Follows a training run: a bar per stage while it works, and its end."""
+"""Follows what the engine does on its own, a training run or a scoring: bars while it works, and its end."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol
 
 from shared.cli.client import Client, Document, path_part
 from shared.cli.output import Output, printable
@@ -22,48 +22,64 @@ PATIENCE_SECONDS: Final = 30.0
 """How long a follower keeps asking an engine that is away: it may be starting again."""
 
 
-def status_of(client: Client, run_id: str) -> Document:
-    return client.get(f"/admin/train/status/{path_part(run_id)}")
+class Bars(Protocol):
+    """Shows the state of what is followed."""
+
+    def show(self, state: Document) -> None: ...
 
 
-def cancel(client: Client, run_id: str) -> Document:
-    return client.post(f"/admin/train/{path_part(run_id)}/cancel")
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A kind of work. `{}` in its paths stands for an id; `commands` is the group that shows and cancels."""
+
+    name: str
+    status_path: str
+    cancel_path: str
+    commands: str
+    bars: Callable[[Output, Progress], Bars]
+
+    def status(self, client: Client, id: str) -> Document:
+        return client.get(self.status_path.format(path_part(id)))
+
+    def cancel(self, client: Client, id: str) -> Document:
+        return client.post(self.cancel_path.format(path_part(id)))
 
 
-def follow(session: Session, run_id: str) -> Document:
-    """Show the run until it ends, and give its last state. Ctrl-C asks what to do.
+def follow(session: Session, work: Work, id: str) -> Document:
+    """Show the work until it ends, and give its last state. Ctrl-C asks what to do.
 
     Raises:
-        CliProblem: the user went away, and the run goes on; or the engine can't be asked any more.
+        CliProblem: the user went away, and the work goes on; or the engine can't be asked any more.
     """
     while True:
         try:
-            return _watch(session.client, session.output, run_id)
+            return _watch(session.client, session.output, work, id)
         except KeyboardInterrupt:
-            _ask(session, run_id)
+            _ask(session, work, id)
 
 
-def _watch(client: Client, output: Output, run_id: str) -> Document:
-    with _stages(output) as stages:
-        for run in _states(client, run_id):
-            stages.show(printable(run))
-    return run
+def _watch(client: Client, output: Output, work: Work, id: str) -> Document:
+    with output.progress() as progress:
+        bars = work.bars(output, progress)
+        for state in _states(client, work, id):
+            bars.show(printable(state))
+    return state
 
 
-def _states(client: Client, run_id: str) -> Iterator[Document]:
-    """The run's states, from now until it has ended."""
+def _states(client: Client, work: Work, id: str) -> Iterator[Document]:
+    """The work's states, from now until it has ended."""
     pause_seconds = FIRST_PAUSE_SECONDS
     heard = time.monotonic()
     while True:
         try:
-            run = status_of(client, run_id)
+            state = work.status(client, id)
         except CliProblem as failure:
             if not failure.is_retryable or time.monotonic() - heard > PATIENCE_SECONDS:
                 raise
         else:
             heard = time.monotonic()
-            yield run
-            if run["finished_at"]:
+            yield state
+            if state["finished_at"]:
                 return
         time.sleep(pause_seconds)
         pause_seconds = min(LONGEST_PAUSE_SECONDS, pause_seconds * 1.5)
@@ -97,32 +113,54 @@ class _Stages:
             self._progress.stop_task(task)
 
 
-@contextmanager
-def _stages(output: Output) -> Iterator[_Stages]:
-    with output.progress() as progress:
-        yield _Stages(output, progress)
+class _Share:
+    """One bar of the symbols that are done for who watches, a line at each tenth of them elsewhere."""
+
+    def __init__(self, output: Output, progress: Progress) -> None:
+        self._output = output
+        self._progress = progress
+        self._task = progress.add_task("waiting", total=None, message="")
+        self._told = 0
+
+    def show(self, scoring: Document) -> None:
+        now = scoring["progress"]
+        done, symbols = now["scored"] + now["failed"], now["symbols"]
+        if not symbols:
+            return
+        message = f"{now['tasks_ended']} of {now['tasks']} tasks ended, {now['failed']} symbols failed"
+        self._progress.update(
+            self._task, description="scoring", completed=done, total=symbols, message=message
+        )
+        tenth = 10 * done // symbols
+        if not self._output.is_watched and tenth > self._told:
+            self._told = tenth
+            self._output.note(f"scored {done} of {symbols} symbols; {message}")
 
 
-def _ask(session: Session, run_id: str) -> None:
+RUN: Final = Work("run", "/admin/train/status/{}", "/admin/train/{}/cancel", "runs", _Stages)
+SCORING: Final = Work("scoring", "/predict/jobs/{}", "/predict/jobs/{}/cancel", "scorings", _Share)
+
+
+def _ask(session: Session, work: Work, id: str) -> None:
     """Detach, cancel, or go on following."""
     output = session.output
     answer = "d"
     if output.is_watched and sys.stdin.isatty():
-        answer = _answer("(d)etach, (c)ancel the run, or (f)ollow on? [d] ")
+        answer = _answer(f"(d)etach, (c)ancel the {work.name}, or (f)ollow on? [d] ")
     if answer == "c":
-        cancel(session.client, run_id)
+        work.cancel(session.client, id)
         output.note("Asked it to stop.")
     elif answer != "f":
-        raise _detached(run_id)
+        raise _detached(work, id)
 
 
-def _detached(run_id: str) -> CliProblem:
+def _detached(work: Work, id: str) -> CliProblem:
     return problem(
         "interrupted",
         "Detached",
-        f"The run goes on. Cancel it with 'mlengine runs cancel {run_id}'.",
+        f"The {work.name} goes on. Cancel it with 'mlengine {work.commands} cancel {id}'.",
         exit_code=ExitCode.INTERRUPTED,
-        next_command=f"mlengine runs show {run_id} --follow",
+        next_command=f"mlengine {work.commands} show {id} --follow",
     )
 
 

@@ -42,6 +42,13 @@ class Output:
         for part in view(printable(document)):
             self.out.print(part)
 
+    def show_line(self, document: Any, line: str) -> None:
+        """Write the answer of a command; for people as a line to be copied, not folded at the edge."""
+        if self.as_json:
+            self._write_json(document)
+        else:
+            self.out.print(printable(line), soft_wrap=True)
+
     def show_page(self, document: dict[str, Any], view: View) -> None:
         """Write part of a list, and tell people how to go on."""
         self.show(document, view)

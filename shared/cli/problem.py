@@ -89,6 +89,7 @@ _NEXT: Final = (
     ("not-found", "/models?/", "mlengine models"),
     ("not-found", "/admin/train/", "mlengine runs"),
     ("not-found", "/predictions/", "mlengine predictions"),
+    ("not-found", "/predict/jobs/", "mlengine scorings"),
     ("package-refused", "", "mlengine models"),
     ("upstream-rejected", "", "mlengine doctor"),
     ("upstream-invalid", "", "mlengine doctor"),

@@ -20,6 +20,7 @@ from shared.platform.ports import Event
 from shared.schema import Query
 from shared.web.call import Call, request_id, traceparent
 from shared.web.decoding import read_body, read_json, read_query
+from shared.web.delivery import EventHandler, handle, topic_of
 from shared.web.events import read_events
 from shared.web.health import NOT_READY, Health, Ready, health, ready
 from shared.web.problem import MEDIA_TYPE, problem_headers, problem_of, unexpected
@@ -27,7 +28,6 @@ from shared.web.routing import Routes, bare
 
 Handler = Callable[..., Awaitable[Any]]
 H = TypeVar("H", bound=Handler)
-EventHandler = Callable[[Sequence[Event], Call], Awaitable[None]]
 
 BODY_LIMIT_BYTES = 1_000_000
 EVENTS_LIMIT_BYTES = 16_000_000
@@ -75,6 +75,7 @@ class Function:
         self.name = name
         self.routes: list[Route] = []
         self.takes_events = False
+        self._topic = topic_of(name)
         self._needs = tuple(needs)
         self._matcher: Routes[Route] = Routes()
         self._gatekeeper: Gatekeeper | None = None
@@ -89,11 +90,12 @@ class Function:
         return self._route("POST", path, status)
 
     def events(self, handler: EventHandler) -> EventHandler:
-        """Take events (CloudEvents, delivered to `POST /`). The handler must be idempotent."""
+        """Take the events of the function's topic, delivered to `POST /` in any form that
+        `shared.web.events` knows. The handler must be idempotent.
+        """
 
         async def deliver(call: Call, events: Sequence[Event]) -> Response:
-            call.facts["events"] = len(events)
-            await handler(events, call)
+            await handle(events, call, handler, self._topic)
             return Response(status_code=204)
 
         self.takes_events = True
@@ -137,7 +139,8 @@ class Function:
             arguments["body"] = read_json(route.body, body, headers)
         if route.name == EVENTS_ROUTE:
             body = await read_body(request.receive, EVENTS_LIMIT_BYTES)
-            arguments["events"] = read_events(body, headers)
+            arrived_at = call.instance.platform.now()
+            arguments["events"] = read_events(body, headers, topic=self._topic, arrived_at=arrived_at)
         result = await route.handler(call, **arguments)
         return result if isinstance(result, Response) else _success(result, call.status or route.status)
 

@@ -15,6 +15,7 @@ import pytest
 
 from shared.cli.client import Client
 from shared.cli.doctor import examine
+from shared.cli.doctor.emulators import emulators
 from shared.cli.doctor.finding import Finding, Surroundings
 from shared.cli.doctor.installation import LOCK_FILE, packages, pins, python, settings
 from shared.cli.doctor.network import twin, upstream
@@ -207,6 +208,41 @@ def test_the_upstream_is_asked_where_it_is(diagnose: Diagnose, engine: Script, f
 
 def named(document: dict[str, Any], name: str) -> list[dict[str, Any]]:
     return [check for check in document["checks"] if check["name"] == name]
+
+
+@pytest.fixture
+def bare_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A machine without Java, and with an SDK that has no emulators."""
+    sdk = tmp_path / "sdk"
+    sdk.mkdir()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("CLOUDSDK_ROOT_DIR", str(sdk))
+    return sdk
+
+
+def test_missing_emulators_are_named_with_the_way_to_get_them(diagnose: Diagnose, bare_machine: Path) -> None:
+    found = diagnose(emulators, PLATFORM="emulators")
+    assert [finding.status for finding in found] == ["fail"] * 3
+    assert "java" in found[0].found
+    assert "default-jre" in found[0].mend
+    for finding, name in zip(found[1:], ("firestore", "pubsub"), strict=True):
+        assert name in finding.found
+        assert str(bare_machine) in finding.found
+        assert f"google-cloud-cli-{name}-emulator" in finding.mend
+
+
+@pytest.mark.usefixtures("bare_machine")
+def test_missing_emulators_are_no_fault_where_nobody_asks_for_them(diagnose: Diagnose) -> None:
+    found = diagnose(emulators)
+    assert {finding.status for finding in found} == {"ok"}
+    assert all("PLATFORM=emulators" in finding.found for finding in found)
+
+
+def test_a_missing_sdk_is_named(diagnose: Diagnose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CLOUDSDK_ROOT_DIR", raising=False)
+    found = diagnose(emulators, PLATFORM="emulators")
+    assert any("Google Cloud SDK" in finding.found for finding in found)
 
 
 def test_with_nothing_running_nothing_is_broken(tmp_path: Path, home: Path, free_url: str) -> None:

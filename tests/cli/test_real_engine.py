@@ -51,6 +51,11 @@ def test_every_kind_of_answer_is_understood(engine: str) -> None:
     assert mlengine("promotions", "market-signal")["promotions"] == []
     assert mlengine("predictions") == {"predictions": [], "cursor": None}
     assert mlengine("reload")["reloaded"] == []
+    assert mlengine("schedules")["schedules"] == []
+    assert mlengine("schedules", "run", "retrain", code=1)["status"] == 404
+    assert mlengine("deadletters", "list") == {"dead_letters": [], "cursor": None}
+    assert mlengine("deadletters", "replay", "nope", code=1)["results"][0]["error"]["status"] == 404
+    assert mlengine("deadletters", "replay", "--all")["results"] == []
     assert mlengine("train", "--cv-folds", "3", "--candidates", "nope", code=1)["status"] == 422
     run = mlengine("train", "--no-follow")
     assert mlengine("runs")["runs"][0]["run_id"] == run["run_id"]

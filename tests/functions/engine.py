@@ -18,13 +18,15 @@ from shared.platform.connect import connect
 from shared.platform.local.events import RetryPolicy, SqliteEvents
 from shared.platform.local.jobs import SubprocessJobs
 from shared.platform.ports import Event
-from shared.platform.topics import TOPICS
+from shared.platform.topics import DEAD_LETTER_SUBSCRIPTION, DEAD_LETTERS, TOPICS
 from tests.asgi import AsgiClient, deployed
 from tests.conftest import ADMIN_KEY
 
 KEY = {"x-api-key": ADMIN_KEY}
 PROBE = "probe"
 """A subscription that tests have on the topics that nobody takes from."""
+BURIED = "buried"
+"""A subscription that tests have on the dead letters, beside who takes them."""
 
 
 class Engine:
@@ -43,6 +45,7 @@ class Engine:
             }
         )
         topics = {topic: takers or (PROBE,) for topic, takers in TOPICS.items()}
+        topics[DEAD_LETTERS] += (BURIED,)
         self.events = SqliteEvents(
             home / "events.sqlite3", topics, retry=RetryPolicy(max_attempts=2, first_seconds=0.0)
         )
@@ -86,6 +89,12 @@ class Engine:
         """The events of a topic that nobody takes from."""
         claimed = self.events.claim(PROBE, 1_000, 600, self.instance.platform.now())
         return [delivery.event for delivery in claimed if delivery.event.type == topic]
+
+    def dead_letters(self, subscription: str) -> list[Event]:
+        """The events that a subscription has given up, oldest first."""
+        claimed = self.events.claim(BURIED, 1_000, 0, self.instance.platform.now())
+        events = [delivery.event for delivery in claimed]
+        return [event for event in events if event.attributes[DEAD_LETTER_SUBSCRIPTION] == subscription]
 
 
 def problem(response: httpx.Response, status: int, kind: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from shared.platform.ports import Event
+from shared.platform.topics import DEAD_LETTER_ATTEMPTS, DEAD_LETTER_REASON
 from shared.web.events import BATCH, cloud_event
 from tests.functions.engine import KEY, Engine, ok, problem
 
@@ -58,9 +59,9 @@ def test_one_bad_event_does_not_take_the_others_along(engine: Engine) -> None:
     engine.deliver("audit")
     assert {p["prediction_id"] for p in kept(engine)} == {"a", "d"}
     engine.deliver("audit")
-    (dead,) = engine.events.dead_letters("audit")
-    assert (dead.event.id, dead.attempts) == ("b/c", 2)
-    assert dead.reason.startswith("422: ")
+    (dead,) = engine.dead_letters("audit")
+    assert (dead.id, dead.attributes[DEAD_LETTER_ATTEMPTS]) == ("b/c", "2")
+    assert dead.attributes[DEAD_LETTER_REASON].startswith("422: ")
 
 
 @pytest.mark.parametrize("path", ["/predictions/recent", "/predict", "/x"])

@@ -13,7 +13,9 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # p
 
 from infra.catalogue import read_catalogue
 from infra.openapi import generate
+from shared.platform.local.schedules import DocumentSchedules
 from shared.platform.ports import Event
+from shared.serving.scorings import ScoringRequest
 from tests.functions.engine import KEY, Engine
 
 RUN = {"problem": "market_signal"}
@@ -40,8 +42,22 @@ CALLS: list[tuple[str, str, Any, int]] = [
     ("training", "POST /admin/train", RUN, 202),
     ("training", "GET /admin/train/status", None, 200),
     ("training", "GET /admin/train/status/nope", None, 404),
+    ("schedules", "GET /admin/schedules", None, 200),
+    ("schedules", "POST /admin/schedules/retrain/pause", None, 200),
+    ("schedules", "POST /admin/schedules/retrain/resume", None, 200),
+    ("schedules", "POST /admin/schedules/retrain/run", None, 200),
+    ("schedules", "POST /admin/schedules/nope/run", None, 404),
+    ("scoring", "POST /predict/jobs", {"symbols": ["ABC"], "start": "2020-01-31"}, 202),
+    ("scoring", "POST /predict/jobs", {"tasks": 0}, 422),
+    ("scoring", "GET /predict/jobs", None, 200),
+    ("scoring", "GET /predict/jobs/s1", None, 200),
+    ("scoring", "POST /predict/jobs/s1/cancel", None, 200),
+    ("scoring", "GET /predict/jobs/nope", None, 404),
     ("monitoring", "GET /predictions/recent", None, 200),
     ("monitoring", "GET /predictions/p1", None, 200),
+    ("deadletters", "GET /admin/deadletters", None, 200),
+    ("deadletters", "POST /admin/deadletters/replay", {"ids": ["nope"]}, 200),
+    ("deadletters", "POST /admin/deadletters/replay", None, 422),
     ("predict", "GET /ready", None, 200),
     ("audit", "GET /health", None, 200),
 ]
@@ -57,9 +73,14 @@ def document() -> dict[str, Any]:
 @pytest.fixture
 def engine(live: None, start: Callable[..., Engine]) -> Engine:
     engine = start()
+    engine.instance.scorings.create("s1", ScoringRequest(model="market-signal-v1"))
+    engine.instance.scorings.claim("s1", 0, "worker")
     made_at = datetime(2024, 1, 1, tzinfo=UTC)
     facts = {"prediction_id": "p1", "made_at": made_at.isoformat()}
     engine.instance.audit.store([Event("p1", "//test", "predictions.made", made_at, facts)])
+    schedules = engine.instance.platform.schedules
+    assert isinstance(schedules, DocumentSchedules)
+    schedules.set_up(read_catalogue().schedules)
     return engine
 
 

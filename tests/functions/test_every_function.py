@@ -136,6 +136,7 @@ def test_what_nobody_asked_for_is_a_problem_and_not_a_crash(engine: Engine, name
         ("models", "GET /models/market-signal-v1?symbols=ABC"),
         ("models", "POST /admin/reload?symbols=ABC"),
         ("training", "POST /admin/train?symbols=ABC"),
+        ("scoring", "POST /predict/jobs?symbols=ABC"),
         ("monitoring", "GET /predictions/p1?symbols=ABC"),
     ],
 )

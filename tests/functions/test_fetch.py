@@ -8,6 +8,7 @@ import pytest
 
 from shared.market.candles import rfc3339
 from shared.platform.ports import Event
+from shared.platform.topics import DEAD_LETTER_REASON
 from tests.functions.engine import KEY, Engine, ok, pointers, problem
 from tests.functions.garbage import GARBAGE
 from tests.market.made import DAY, MONDAY, candles, checked, same
@@ -235,9 +236,9 @@ def test_a_request_that_is_none_is_refused_with_the_reason(engine: Engine) -> No
     requested(engine, {"symbols": [17]})
     for _ in range(2):
         engine.deliver("fetch")
-    (dead,) = engine.events.dead_letters("fetch")
-    assert dead.reason.startswith("422: ")
-    assert "/symbols/0" in dead.reason
+    (dead,) = engine.dead_letters("fetch")
+    assert dead.attributes[DEAD_LETTER_REASON].startswith("422: ")
+    assert "/symbols/0" in dead.attributes[DEAD_LETTER_REASON]
 
 
 def test_a_request_comes_again_when_the_upstream_was_away(engine: Engine, market: Market) -> None:

@@ -47,8 +47,24 @@ CALLS: dict[str, list[tuple[str, Any]]] = {
         ("GET /admin/train/status/nope", None),
         ("POST /admin/train/nope/cancel", None),
     ],
+    "scoring": [
+        ("POST /predict/jobs", {"symbols": ["ABC"]}),
+        ("GET /predict/jobs", None),
+        ("GET /predict/jobs/nope", None),
+        ("POST /predict/jobs/nope/cancel", None),
+    ],
     "monitoring": [("GET /predictions/recent", None), ("GET /predictions/p1", None)],
+    "schedules": [
+        ("GET /admin/schedules", None),
+        ("POST /admin/schedules/nope/pause", None),
+        ("POST /admin/schedules/nope/resume", None),
+        ("POST /admin/schedules/nope/run", None),
+    ],
     "audit": [],
+    "deadletters": [
+        ("GET /admin/deadletters", None),
+        ("POST /admin/deadletters/replay", {"all": True}),
+    ],
     "docs": [
         ("GET /", None),
         ("GET /docs", None),
@@ -60,7 +76,9 @@ CALLS: dict[str, list[tuple[str, Any]]] = {
 EVENTS: dict[str, dict[str, Any]] = {
     "fetch": {"symbols": ["ABC"]},
     "training": {"run_id": "r1", "request": {"problem": "market_signal"}},
+    "scoring": {"symbols": ["ABC"]},
     "audit": {"prediction_id": "p1"},
+    "deadletters": {},
 }
 
 

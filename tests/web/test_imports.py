@@ -18,6 +18,7 @@ from infra.catalogue import ROOT, source_of
 from shared.config import load_settings
 from shared.instance import Instance
 from shared.platform.connect import connect
+from tests.emulators import Emulators
 from tests.market.made import candles
 from tests.market.markets import Market, serving
 from tests.packages import active
@@ -38,17 +39,21 @@ PREDICTIONS = FEATURES | SCORING
 Request = list[str]
 
 
-@pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """Of a process that finds a live model and an upstream."""
+@pytest.fixture(scope="module", params=["local", "emulators"])
+def environment(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, emulators: Emulators
+) -> Iterator[dict[str, str]]:
+    """Of a process that finds a live model and an upstream, on either kind of platform."""
     home = tmp_path_factory.mktemp("imports") / "home"
     chosen = load_settings(mlengine_home=home)
+    if request.param == "emulators":
+        chosen = emulators.ready()
     active(Instance(chosen, connect(chosen)).registry)
     with serving(Market(candles(200))) as market:
         yield {
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(ROOT),
-            "MLENGINE_HOME": str(home),
+            **{name.upper(): str(getattr(chosen, name)) for name in chosen.model_fields_set},
             "MARKET_DATA_URL": market.url,
             "ADMIN_API_KEY": "a-key-for-the-imports",
             "ENV": "production",

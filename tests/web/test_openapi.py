@@ -90,6 +90,7 @@ def test_a_body_is_required_where_something_in_it_is(document: dict[str, Any]) -
         "POST /admin/activate/{id}": False,
         "POST /models/{name}/rollback": False,
         "POST /admin/train": False,
+        "POST /admin/deadletters/replay": False,
     }
 
 

@@ -7,8 +7,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from shared.cli.client import Document
-from shared.cli.following import cancel as ask_to_cancel
-from shared.cli.following import follow, status_of
+from shared.cli.following import RUN, follow
 from shared.cli.session import Session, command, group
 
 PANEL: Final = "Models"
@@ -65,7 +64,7 @@ def train(
     run = session.client.post("/admin/train", {k: v for k, v in body.items() if v is not None})
     session.output.note(f"Run {run['run_id']} is {run['status']}.")
     if is_followed:
-        _finish(session, follow(session, run["run_id"]))
+        _finish(session, follow(session, RUN, run["run_id"]))
     else:
         session.output.show(run, lambda _: ())
         session.output.suggest(f"mlengine runs show {run['run_id']} --follow")
@@ -113,16 +112,16 @@ def show(
 ) -> None:
     """Show one run: progress, metrics, gates, conclusion."""
     if is_followed:
-        _finish(session, follow(session, run_id))
+        _finish(session, follow(session, RUN, run_id))
         return
     from shared.cli.views.runs import run as view
 
-    session.output.show(status_of(session.client, run_id), view)
+    session.output.show(RUN.status(session.client, run_id), view)
 
 
 def cancel(session: Session, run_id: RunId) -> None:
     """Ask a run to stop. What is served doesn't change."""
-    run = ask_to_cancel(session.client, run_id)
+    run = RUN.cancel(session.client, run_id)
     from shared.cli.views.runs import cancelled
 
     session.output.show(run, cancelled)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Final, TypeAlias
 
 from shared.cli.client import Client, Document
+from shared.cli.doctor.emulators import EMULATOR_CHECKS
 from shared.cli.doctor.engine import ENGINE_CHECKS
 from shared.cli.doctor.finding import Finding, Surroundings, fail
 from shared.cli.doctor.installation import INSTALLATION_CHECKS
@@ -15,7 +16,12 @@ from shared.cli.target import Installation
 
 Check: TypeAlias = Callable[[Surroundings], Iterable[Finding]]
 
-LOCAL_CHECKS: Final[tuple[Check, ...]] = (*INSTALLATION_CHECKS, *STATE_CHECKS, *NETWORK_CHECKS)
+LOCAL_CHECKS: Final[tuple[Check, ...]] = (
+    *INSTALLATION_CHECKS,
+    *STATE_CHECKS,
+    *NETWORK_CHECKS,
+    *EMULATOR_CHECKS,
+)
 
 
 def examine(installation: Installation, client: Client) -> Document:

@@ -1,0 +1,101 @@
+"""`score` and `scorings`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from shared.cli.client import Document
+from shared.cli.commands.predictions import PANEL, Model, read_symbols
+from shared.cli.following import SCORING, follow
+from shared.cli.problem import wrong_usage
+from shared.cli.session import Session, command, group
+
+ScoringId = Annotated[str, typer.Argument(help="A scoring's id, as 'mlengine scorings' lists it.")]
+
+
+def register(app: typer.Typer) -> None:
+    command(app, "score", PANEL)(score)
+    group_app = typer.Typer(help="The scorings: list, show, cancel.")
+    group(group_app)(scorings)
+    command(group_app, "show")(show)
+    command(group_app, "cancel")(cancel)
+    app.add_typer(group_app, name="scorings", rich_help_panel=PANEL)
+
+
+def score(
+    session: Session,
+    symbols: Annotated[
+        list[str] | None,
+        typer.Argument(help="Which symbols; '-' or '@file' reads them. None: all that are stored."),
+    ] = None,
+    model: Model = "market-signal",
+    start: Annotated[
+        str | None, typer.Option(help="Every candle from this time on, as 2020-01-31. None: the newest one.")
+    ] = None,
+    end: Annotated[str | None, typer.Option(help="Up to this time.")] = None,
+    tasks: Annotated[int, typer.Option(min=1, max=50, help="How many work side by side.")] = 1,
+    is_followed: Annotated[
+        bool, typer.Option("--follow/--no-follow", help="Watch the scoring until it ends.")
+    ] = True,
+) -> None:
+    """Score many symbols, or many candles, into Parquet files; nothing of it is audited."""
+    wanted = [symbol for text in symbols or () for symbol in read_symbols(text)]
+    if symbols and not wanted:
+        raise wrong_usage("No symbols were given: name some, or none at all for all that are stored.")
+    body = {"symbols": wanted or None, "model": model, "start": start, "end": end, "tasks": tasks}
+    given = {name: value for name, value in body.items() if value is not None}
+    scoring = session.client.post("/predict/jobs", given)
+    scoring_id = scoring["scoring_id"]
+    session.output.note(f"Scoring {scoring_id} by {scoring['model_id']} is {scoring['status']}.")
+    if is_followed:
+        _finish(session, follow(session, SCORING, scoring_id))
+    else:
+        session.output.show(scoring, lambda _: ())
+        session.output.suggest(f"mlengine scorings show {scoring_id} --follow")
+
+
+def _finish(session: Session, scoring: Document) -> None:
+    """Show how a scoring ended; it fails the command unless every symbol was scored."""
+    from shared.cli.views.scorings import scoring as view
+
+    session.output.show(scoring, view)
+    if scoring["status"] == "failed":
+        session.output.suggest("mlengine doctor")
+    if scoring["status"] != "succeeded" or scoring["progress"]["failed"]:
+        session.fail()
+
+
+def scorings(
+    session: Session,
+    limit: Annotated[int, typer.Option(min=1, max=200, help="At most so many.")] = 20,
+    cursor: Annotated[str | None, typer.Option(help="Go on where the last answer ended.")] = None,
+) -> None:
+    """List the scorings, newest first."""
+    document = session.client.get("/predict/jobs", limit=limit, cursor=cursor)
+    from shared.cli.views.scorings import scorings as view
+
+    session.output.show_page(document, view)
+
+
+def show(
+    session: Session,
+    scoring_id: ScoringId,
+    is_followed: Annotated[bool, typer.Option("--follow", help="Watch it until it ends.")] = False,
+) -> None:
+    """Show one scoring: progress, parts, and the symbols that failed."""
+    if is_followed:
+        _finish(session, follow(session, SCORING, scoring_id))
+        return
+    from shared.cli.views.scorings import scoring as view
+
+    session.output.show(SCORING.status(session.client, scoring_id), view)
+
+
+def cancel(session: Session, scoring_id: ScoringId) -> None:
+    """Ask a scoring to stop. The parts that are written stay."""
+    document = SCORING.cancel(session.client, scoring_id)
+    from shared.cli.views.scorings import cancelled
+
+    session.output.show(document, cancelled)
