@@ -22,8 +22,12 @@ if TYPE_CHECKING:
     from shared.market.store import CandleStore
     from shared.market.upstream import Upstream
     from shared.monitoring import Audit
+    from shared.monitoring.deadletters import DeadLetters
+    from shared.monitoring.failures import DeliveryFailures
     from shared.registry import Registry
     from shared.serving import MarketPredictor, Models
+    from shared.serving.scoring_desk import ScoringDesk
+    from shared.serving.scorings import Scorings
     from shared.training.desk import TrainingDesk
 
 ALERTS_TOPIC = "alerts.raised"
@@ -123,12 +127,39 @@ class Instance:
         return Audit(self.platform.documents)
 
     @cached_property
+    def delivery_failures(self) -> DeliveryFailures:
+        from shared.monitoring.failures import DeliveryFailures
+
+        return DeliveryFailures(self.platform.documents, self.platform.now)
+
+    @cached_property
+    def dead_letters(self) -> DeadLetters:
+        from shared.monitoring.deadletters import DeadLetters
+        from shared.platform.topics import TOPICS
+
+        p = self.platform
+        return DeadLetters(p.documents, p.events, TOPICS, p.now)
+
+    @cached_property
     def training_desk(self) -> TrainingDesk:
         from shared.training.desk import TrainingDesk
         from shared.training.runs import Runs
 
         p = self.platform
         return TrainingDesk(Runs(p.documents, p.now), p.events, p.jobs, p.now, p.new_id)
+
+    @cached_property
+    def scorings(self) -> Scorings:
+        from shared.serving.scorings import Scorings
+
+        return Scorings(self.platform.documents, self.platform.now)
+
+    @cached_property
+    def scoring_desk(self) -> ScoringDesk:
+        from shared.serving.scoring_desk import ScoringDesk
+
+        p = self.platform
+        return ScoringDesk(self.scorings, self.registry, p.events, p.jobs, p.now, p.new_id)
 
     async def require_model(self) -> None:
         """

@@ -1,5 +1,6 @@
 """Candles: ingest them from the upstream by call or by topic candles.requested, and show them."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -155,11 +156,18 @@ async def latest_price(call: Call, query: SymbolQuery) -> LatestPrice:
 
 @function.events
 async def requested(events: Sequence[Event], call: Call) -> None:
-    """Ingest on request; `data` has the members of POST /fetch. It comes again where a retry may help."""
+    """Ingest on request; `data` has the members of POST /fetch, but without symbols: all that are stored.
+
+    It comes again where a retry may help.
+    """
+    desk = call.instance.market_desk
     for event in events:
         body = read_data(FetchBody, event.data)
-        report = await call.instance.market_desk.ingest(
-            body.symbols, start=seconds(body.start), end=seconds(body.end), headers=call.outgoing_headers
+        symbols = body.symbols or await asyncio.to_thread(desk.stored_symbols)
+        if not symbols:
+            continue
+        report = await desk.ingest(
+            symbols, start=seconds(body.start), end=seconds(body.end), headers=call.outgoing_headers
         )
         for done in report.symbols:
             if done.error is not None and done.error.retryable:

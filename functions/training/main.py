@@ -8,6 +8,7 @@ from pydantic import Field
 
 from shared.platform.ports import Event
 from shared.schema import Answer, Body, Query
+from shared.training.desk import scheduled_run_id
 from shared.training.options import TrainingRequest
 from shared.training.runs import Run
 from shared.web import Call, Function
@@ -22,9 +23,9 @@ class RunsQuery(Query):
 
 
 class Requested(Body):
-    """What the event of a requested run says."""
+    """What the event of a requested run says. One from a schedule names no run: its own id does."""
 
-    run_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
+    run_id: Annotated[str | None, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")] = None
     request: dict[str, Any]
 
 
@@ -89,7 +90,8 @@ async def start(events: Sequence[Event], call: Call) -> None:
     """Start the job of each requested run, once however often the event comes."""
     for event in events:
         asked = read_data(Requested, event.data)
-        await asyncio.to_thread(call.instance.training_desk.start, asked.run_id, asked.request)
+        run_id = asked.run_id or scheduled_run_id(event.id)
+        await asyncio.to_thread(call.instance.training_desk.start, run_id, asked.request)
 
 
 main = function.entry_point()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from infra.emulators.processes import Emulator, free_port
-from infra.emulators.sdk import FIRESTORE_JAR, PUBSUB_JAR, jar
+from shared.platform.gcp.sdk import FIRESTORE_JAR, PUBSUB_JAR, jar
 
 _JAVA = ("java", "-Duser.language=en", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 _FIRESTORE_MAIN = "com.google.cloud.datastore.emulator.firestore.CloudFirestore"

@@ -36,6 +36,10 @@ ROLES: Final = MappingProxyType(
         "GET /features": Role.VIEWER,
         "GET /predict": Role.PREDICTOR,
         "POST /predict/batch": Role.PREDICTOR,
+        "POST /predict/jobs": Role.OPERATOR,
+        "GET /predict/jobs": Role.PREDICTOR,
+        "GET /predict/jobs/{scoring_id}": Role.PREDICTOR,
+        "POST /predict/jobs/{scoring_id}/cancel": Role.OPERATOR,
         "GET /predictions/recent": Role.VIEWER,
         "GET /predictions/{prediction_id}": Role.VIEWER,
         "GET /models": Role.VIEWER,
@@ -51,6 +55,12 @@ ROLES: Final = MappingProxyType(
         "GET /admin/train/status": Role.ADMIN,
         "GET /admin/train/status/{run_id}": Role.ADMIN,
         "POST /admin/train/{run_id}/cancel": Role.ADMIN,
+        "GET /admin/schedules": Role.OPERATOR,
+        "POST /admin/schedules/{name}/pause": Role.ADMIN,
+        "POST /admin/schedules/{name}/resume": Role.ADMIN,
+        "POST /admin/schedules/{name}/run": Role.ADMIN,
+        "GET /admin/deadletters": Role.ADMIN,
+        "POST /admin/deadletters/replay": Role.ADMIN,
         "POST /": Role.ADMIN,
     }
 )

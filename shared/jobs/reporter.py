@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 from collections.abc import Callable
-from types import FrameType, TracebackType
-from typing import Any, Self
+from dataclasses import replace
+from types import TracebackType
+from typing import Self
 
 from shared.errors import Conflict, DependencyError, RevisionConflict
+from shared.jobs.task import Stopped, StopSignals
 from shared.logs import LOGGER
 from shared.training.runs import RunProgress, Runs
-
-
-class Stopped(BaseException):
-    """The run was asked to stop. Not an `Exception`, so that no library takes it for a failed fit."""
 
 
 class Reporter:
@@ -44,11 +41,10 @@ class Reporter:
         self._is_protected = False
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._beat_on, name="heartbeat", daemon=True)
-        self._handlers: dict[signal.Signals, Any] = {}
+        self._signals = StopSignals(self._stop_at_once)
 
     def __enter__(self) -> Self:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            self._handlers[number] = signal.signal(number, self._on_signal)
+        self._signals.__enter__()
         self._thread.start()
         return self
 
@@ -56,8 +52,7 @@ class Reporter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.fall_silent()
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler)
+        self._signals.__exit__(kind, error, trace)
 
     def __call__(self, stage: str, done: int, total: int, message: str) -> None:
         """Report a step.
@@ -90,13 +85,23 @@ class Reporter:
         if self._thread.is_alive():
             self._thread.join()
 
+    def hand_back(self, why: str, pause_seconds: float) -> None:
+        """Leave the run to the next attempt, after a pause; its document says why until that one takes it."""
+        self.fall_silent()
+        told = replace(self._progress, message=f"handed back to the next attempt: {why}")
+        try:
+            self._runs.beat(self._run_id, self._worker, told, self.timings)
+        except (Conflict, DependencyError) as error:
+            LOGGER.warning("not told", extra={"facts": {"run_id": self._run_id, "why": str(error)}})
+        self._signals.pause(pause_seconds)
+
     def _raise_if_asked(self) -> None:
+        self._signals.check()
         if self._stop_asked:
             raise Stopped
 
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signal module's
-        asked_before, self._stop_asked = self._stop_asked, True
-        if not (asked_before or self._is_protected):
+    def _stop_at_once(self) -> None:
+        if not (self._stop_asked or self._is_protected):
             raise Stopped
 
     def _beat_on(self) -> None:

@@ -1,12 +1,13 @@
-"""The training job: `python -m shared.jobs.train --run RUN_ID`.
+"""The training job: `python -m shared.jobs.train --run RUN_ID`. Exit codes: see `shared.jobs.task`.
 
-Exit codes: 0 the run has ended as succeeded, rejected or cancelled (or had ended before); 1 it failed
-for a reason that may pass; 64 and up (sysexits.h) it can't succeed as it was asked for.
+An attempt that can't go on for a reason that may pass, or that the platform stops, leaves the run as it is:
+the next attempt takes it over and trains from the start. Only the last one records such a failure.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -14,23 +15,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from shared.config import Settings, load_settings
-from shared.errors import CallerError, Conflict, DependencyError, EngineError
-from shared.jobs.reporter import Reporter, Stopped
+from shared.errors import Conflict, DependencyError, EngineError
+from shared.jobs.reporter import Reporter
+from shared.jobs.task import Exit, Stopped, Task
 from shared.logs import LOGGER, configure_logs
 from shared.market.store import CandleStore
 from shared.platform.connect import connect
 from shared.platform.ports import Event, Platform
-from shared.registry import Registry
+from shared.registry import Package, Registry, Version
 from shared.training.options import TrainingRequest
 from shared.training.runs import Run, Runs, RunStatus
 
 if TYPE_CHECKING:
     from shared.training.run import TrainingResult
-
-DONE: Final = 0
-MAY_BE_RETRIED: Final = 1
-BAD_REQUEST: Final = 65  # EX_DATAERR
-OWN_FAULT: Final = 70  # EX_SOFTWARE
 
 FINISHED: Final = "training.finished"
 SOURCE: Final = "//mlengine/training"
@@ -43,59 +40,88 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run_id = parser.parse_args(arguments).run
     settings = load_settings()
     configure_logs(settings.log_level)
-    return TrainingJob(settings, connect(settings)).work_on(run_id)
+    return TrainingJob(settings, connect(settings), Task.of(os.environ)).work_on(run_id)
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a run ends, and the process's exit code. `is_recorded`: the run's document says so already."""
+    """How a run ends. `is_recorded`: the run's document says so already."""
 
     status: RunStatus
-    code: int = DONE
+    exit: Exit = Exit.DONE
     result: dict[str, Any] | None = None
     error: str | None = None
     is_recorded: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class HandedBack:
+    """The run goes on in the next attempt."""
+
+    why: str
+
+
 class TrainingJob:
     """Takes a run, trains, registers the model, and says in the run's document how it ended."""
 
-    def __init__(self, settings: Settings, platform: Platform) -> None:
+    def __init__(self, settings: Settings, platform: Platform, task: Task) -> None:
         self._settings = settings
         self._platform = platform
+        self._task = task
         self._runs = Runs(platform.documents, platform.now)
 
-    def work_on(self, run_id: str) -> int:
-        """Bring the run to its end; gives the exit code."""
+    def work_on(self, run_id: str) -> Exit:
+        """Bring the run to its end, or leave it to the next attempt."""
         worker = self._platform.new_id()
+        facts = {"run_id": run_id, **self._task.facts()}
         try:
             run = self._runs.start(run_id, worker)
         except EngineError as error:
-            LOGGER.error("training can't start", extra={"facts": {"run_id": run_id, "why": str(error)}})
-            return _exit_code(error)
+            LOGGER.error("training can't start", extra={"facts": {**facts, "why": str(error)}})
+            return Exit.TRY_AGAIN if error.retryable else self._task.settled(Exit.of(error))
         if run.status.has_ended:
-            LOGGER.info(
-                "training has ended before", extra={"facts": {"run_id": run_id, "status": run.status}}
-            )
-            return DONE
+            LOGGER.info("training has ended before", extra={"facts": {**facts, "status": run.status}})
+            return Exit.DONE
         with Reporter(self._runs, run_id, worker, clock=time.monotonic) as report:
-            ending = self._ending(run, worker, report)
+            outcome = self._outcome(run, worker, report)
             report.fall_silent()
-            return DONE if report.is_taken_over else self._end(run_id, worker, ending, report.timings)
+            if report.is_taken_over:
+                return Exit.DONE
+            if isinstance(outcome, HandedBack):
+                LOGGER.warning("training handed back", extra={"facts": {**facts, "why": outcome.why}})
+                report.hand_back(outcome.why, self._task.pause_seconds)
+                return Exit.TRY_AGAIN
+            return self._end(run_id, worker, outcome, report.timings)
 
-    def _ending(self, run: Run, worker: str, report: Reporter) -> Ending:
-        """Do the work; how it ended, whatever happens."""
+    def _outcome(self, run: Run, worker: str, report: Reporter) -> Ending | HandedBack:
+        """Do the work; what became of it, whatever happens."""
         try:
             return self._train(run, worker, report)
         except Stopped:
-            return Ending(RunStatus.CANCELLED)
+            report.fall_silent()
+            return self._stopped(run.run_id)
         except EngineError as error:
-            return Ending(RunStatus.FAILED, _exit_code(error), error=_in_words(error))
+            return self._failed(Exit.of(error), _in_words(error))
         except Exception as error:  # noqa: BLE001 - the run's document must say what went wrong, whatever it was
             LOGGER.exception("training failed", extra={"facts": {"run_id": run.run_id}})
-            return Ending(RunStatus.FAILED, OWN_FAULT, error=f"{type(error).__name__}: {error}")
+            return self._failed(Exit.OWN_FAULT, f"{type(error).__name__}: {error}")
 
-    def _end(self, run_id: str, worker: str, ending: Ending, timings: dict[str, float]) -> int:
+    def _stopped(self, run_id: str) -> Ending | HandedBack:
+        """Cancelled, if anybody asked for that; else the platform needs the machine, and the run goes on."""
+        try:
+            is_cancelled = self._task.is_by_hand or self._runs.get(run_id).cancel_requested
+        except DependencyError as error:
+            return HandedBack(f"stopped by the platform; whether it was cancelled can't be seen: {error}")
+        if is_cancelled:
+            return Ending(RunStatus.CANCELLED)
+        return self._failed(Exit.TRY_AGAIN, "The platform stopped it.")
+
+    def _failed(self, exit: Exit, why: str) -> Ending | HandedBack:
+        if exit is Exit.TRY_AGAIN and self._task.may_be_retried:
+            return HandedBack(why)
+        return Ending(RunStatus.FAILED, exit, error=why)
+
+    def _end(self, run_id: str, worker: str, ending: Ending, timings: dict[str, float]) -> Exit:
         facts = {"run_id": run_id, "status": str(ending.status), "error": ending.error}
         try:
             if not ending.is_recorded:
@@ -104,13 +130,13 @@ class TrainingJob:
                 )
         except DependencyError as error:
             LOGGER.error("training's end isn't recorded", extra={"facts": {**facts, "why": str(error)}})
-            return MAY_BE_RETRIED
+            return Exit.TRY_AGAIN
         except Conflict as error:
             LOGGER.warning("training was ended by others", extra={"facts": {**facts, "why": str(error)}})
-            return DONE
+            return Exit.DONE
         self._announce(run_id, {**facts, "result": ending.result})
         LOGGER.info("training ended", extra={"facts": {**facts, "timings": timings}})
-        return ending.code
+        return self._task.settled(ending.exit)
 
     def _train(self, run: Run, worker: str, report: Reporter) -> Ending:
         report("start", 0, 1, "loading the libraries")
@@ -134,7 +160,7 @@ class TrainingJob:
         report("register", 0, 1, "keeping the package")
         report.protect()
         registry = self._registry()
-        version = registry.register(package, created_by=ACTOR, run_id=run.run_id)
+        version = _registered(registry, package, run.run_id)
         verdict = against_champion(result, registry)
         activated = request.activate and result.may_activate and verdict.is_better
         report("register", 1, 1, version.id)
@@ -179,10 +205,10 @@ def _facts(result: TrainingResult) -> dict[str, Any]:
     }
 
 
-def _exit_code(error: EngineError) -> int:
-    if error.retryable:
-        return MAY_BE_RETRIED
-    return BAD_REQUEST if isinstance(error, CallerError) else OWN_FAULT
+def _registered(registry: Registry, package: Package, run_id: str) -> Version:
+    """The package as a version; what an attempt registered before it was killed isn't registered again."""
+    known = (version for version in registry.of_run(run_id) if version.package_hash == package.hash)
+    return next(known, None) or registry.register(package, created_by=ACTOR, run_id=run_id)
 
 
 def _in_words(error: EngineError) -> str:

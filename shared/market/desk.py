@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from shared.errors import NotEnoughCandles, UpstreamInvalid, UpstreamUnavailable
 from shared.market.calendar import CalendarName
 from shared.market.candles import Candles
-from shared.market.ingest import IngestReport, ingest
+from shared.market.ingest import IngestReport, SymbolIngest, ingest
 from shared.market.source import CandleSource, Served
 from shared.market.store import CandleStore
 from shared.market.upstream import Upstream
@@ -50,27 +50,42 @@ class MarketDesk:
         *,
         start: int | None = None,
         end: int | None = None,
+        on_done: Callable[[SymbolIngest], None] = lambda _: None,
         headers: Mapping[str, str] | None = None,
     ) -> IngestReport:
         """Bring the store up to the upstream, for `symbols` or, if empty, for all it lists.
 
-        What was added is announced on `candles.updated`, after it is stored.
+        What was added is announced on `candles.updated`, after it is stored, also when the rest is
+        cancelled. `on_done` hears of each symbol as it ends.
         """
-        report = await ingest(
-            self.upstream,
-            self.store,
-            symbols or await self.upstream.symbols(headers=headers),
-            timeframe=self.timeframe,
-            calendar=self.calendar,
-            start=start,
-            end=end,
-            now=self.now,
-            concurrency=self.concurrency,
-            headers=headers,
-        )
-        if report.added:
-            await asyncio.to_thread(self._announce, report)
-        return report
+        added: dict[str, int] = {}
+
+        def note(done: SymbolIngest) -> None:
+            if done.ingested is not None and done.ingested.added:
+                added[done.symbol] = done.ingested.added
+            on_done(done)
+
+        try:
+            return await ingest(
+                self.upstream,
+                self.store,
+                symbols or await self.upstream.symbols(headers=headers),
+                timeframe=self.timeframe,
+                calendar=self.calendar,
+                start=start,
+                end=end,
+                now=self.now,
+                concurrency=self.concurrency,
+                on_done=note,
+                headers=headers,
+            )
+        finally:
+            if added:
+                await asyncio.to_thread(self._announce, added)
+
+    def stored_symbols(self) -> tuple[str, ...]:
+        """All symbols with stored candles, in order."""
+        return self.store.symbols(self.timeframe)
 
     async def candles(
         self,
@@ -114,7 +129,6 @@ class MarketDesk:
         except (NotEnoughCandles, UpstreamUnavailable, UpstreamInvalid):  # fewer are there, or stored
             return await self.source.latest(symbol, 1, headers=headers)
 
-    def _announce(self, report: IngestReport) -> None:
-        added = {d.symbol: d.ingested.added for d in report.symbols if d.ingested and d.ingested.added}
+    def _announce(self, added: Mapping[str, int]) -> None:
         facts = {"timeframe": self.timeframe, "added": added}
         self.events.publish(UPDATED_TOPIC, [Event(self.new_id(), SOURCE, UPDATED_TOPIC, self.now(), facts)])

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Sequence
 
-from shared.errors import NotFound
+from shared.errors import InvalidInput, NotFound
 from shared.platform.ports import MAX_BATCH_WRITES, Data, Documents, Event, Filter, Order, Page, Put
 
 COLLECTION = "predictions"
@@ -19,8 +20,12 @@ class Audit:
         self._documents = documents
 
     def store(self, events: Sequence[Event]) -> None:
-        """Keep the predictions that `events` of topic `predictions.made` tell of; idempotent."""
-        facts = {event.id: event.data for event in events}
+        """Keep the predictions that `events` of topic `predictions.made` tell of; idempotent.
+
+        Raises:
+            InvalidInput: features that aren't JSON.
+        """
+        facts = {event.id: _document(event) for event in events}
         writes = [Put(COLLECTION, key, data) for key, data in facts.items()]
         for first in range(0, len(writes), MAX_BATCH_WRITES):
             self._documents.commit(writes[first : first + MAX_BATCH_WRITES])
@@ -47,3 +52,14 @@ class Audit:
         return self._documents.query(
             COLLECTION, where=where, order_by=[Order("made_at", descending=True)], limit=limit, cursor=cursor
         )
+
+
+def _document(event: Event) -> Data:
+    """What the event tells. Its features are JSON text, as a row takes them; here they are a list again."""
+    features = event.data.get("features")
+    if not isinstance(features, str):  # a list already, as earlier releases told it
+        return event.data
+    try:
+        return {**event.data, "features": json.loads(features)}
+    except ValueError as error:
+        raise InvalidInput(f"The features of prediction {event.id} must be JSON text: {error}.") from error

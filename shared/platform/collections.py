@@ -50,6 +50,12 @@ COLLECTIONS: Final[Mapping[str, Collection]] = MappingProxyType(
         "candle_tails": Collection("each symbol's last candles"),
         "schedules": Collection("the twin's schedules, and which are paused"),
         "predictions": Collection("the audit of answered predictions"),
+        "dead-letters": Collection("events that were given up, and why"),
+        "dead-letter-parts": Collection("the parts of those that don't fit into one document"),
+        "executions": Collection(
+            "which execution each id has started", expires_field="expires_at", kept=False
+        ),
+        "delivery-failures": Collection("what deliveries failed of", expires_field="expires_at", kept=False),
     }
 )
 

@@ -24,6 +24,8 @@ Data: TypeAlias = Mapping[str, Any]
 
 MAX_BATCH_WRITES = 500
 MAX_DOCUMENT_BYTES = 1_000_000
+MAX_IN_VALUES = 30
+MAX_LIMIT = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,11 @@ Write: TypeAlias = Create | Replace | Put | Delete
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Keep documents whose `field` (top level, or dotted) compares so. Missing fields never match."""
+    """Keep documents whose `field` (top level, or dotted) compares so. Missing fields never match.
+
+    Values of different types never compare: only `!=` keeps the other types, all but null. `in` takes 1 to
+    30 values. Of text, stores may compare the first 1,500 bytes only.
+    """
 
     field: str
     op: Literal["==", "!=", "<", "<=", ">", ">=", "in"]
@@ -101,7 +107,8 @@ class Page:
 class Documents(Protocol):
     """Small JSON documents in collections, with compare-and-swap and atomic batches.
 
-    Ids are 1 to 200 characters without `/`. A document holds at most 1,000,000 bytes of JSON.
+    Ids are 1 to 200 characters without `/`. A document holds at most 1,000,000 bytes: of JSON, and also
+    where each number counts as 8 bytes and each map as 32. Integers have at most 64 bits.
     """
 
     def get(self, collection: str, id: str) -> Document | None:
@@ -117,13 +124,18 @@ class Documents(Protocol):
         limit: int = 100,
         cursor: str | None = None,
     ) -> Page:
-        """Matching documents in order (ties by id), at most `limit`.
+        """Matching documents in order, at most `limit` (up to 10,000).
 
-        Documents without an ordered field are left out. A cursor keeps its place by value: what is
-        added or removed elsewhere never repeats or hides a document.
+        The order is `order_by`, then the fields compared by size or `!=` that it lacks, by name, then
+        the id; what isn't in `order_by` goes in its last direction. Which type of values comes first is
+        the store's own. Documents without an ordered field are left out. A cursor keeps its place by
+        value: what is added or removed elsewhere never repeats or hides a document.
+
+        Names of fields begin with a letter. A query takes one `!=`, and filters with `in` whose values
+        give at most 30 combinations.
 
         Raises:
-            InvalidInput: the cursor isn't one of this query's.
+            InvalidInput: a query that not every store can answer, or the cursor isn't one of this query's.
         """
         ...
 
@@ -222,20 +234,30 @@ class JobStatus:
 
 
 class Jobs(Protocol):
-    """Long work outside the serving process.
+    """Long work outside the serving process: a module that runs as one or more tasks.
 
-    Each task sees CLOUD_RUN_TASK_INDEX, CLOUD_RUN_TASK_COUNT and CLOUD_RUN_TASK_ATTEMPT.
+    Each task sees CLOUD_RUN_TASK_INDEX, CLOUD_RUN_TASK_COUNT and CLOUD_RUN_TASK_ATTEMPT (0 at first),
+    and its execution's id in MLENGINE_EXECUTION. Its exit code is a contract: 0, the work has ended
+    (well, or recorded as failed); anything else, also being killed, try again. The platform does so
+    3 times (or MLENGINE_TASK_RETRIES), then the task has failed, and the execution with it. What was
+    cancelled isn't tried again. A task may run twice all the same: jobs must bear it.
     """
 
     def start(self, job: str, arguments: Sequence[str], *, execution_id: str, task_count: int = 1) -> None:
         """Start `python -m shared.jobs.<job> <arguments>`; the same execution id starts only once.
 
+        Returns when the execution was accepted, or was before; it doesn't wait for its end.
+
         Raises:
             NotFound: no such job.
+            InvalidInput: not an execution id (1 to 128 letters, digits, `.`, `_`, `-`; a letter or digit
+                first), or not 1 to 10,000 tasks.
         """
         ...
 
-    def status(self, execution_id: str) -> JobStatus: ...
+    def status(self, execution_id: str) -> JobStatus:
+        """How it goes; UNKNOWN when it was never started, or the platform has forgotten it."""
+        ...
 
     def cancel(self, execution_id: str) -> None:
         """Ask it to stop (SIGTERM, then SIGKILL); nothing happens when it has ended."""

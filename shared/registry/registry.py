@@ -56,6 +56,10 @@ class Registry:
         """Versions, newest first."""
         return self._versions.list(name, limit=limit, cursor=cursor)
 
+    def of_run(self, run_id: str) -> Sequence[Version]:
+        """The versions that a training run has registered."""
+        return self._versions.of_run(run_id)
+
     def describe(self, id: str) -> tuple[Version, Manifest]:
         """A version by its id, or the live one by the model's name, with its manifest.
 

@@ -116,6 +116,11 @@ class Versions:
         page = self._documents.query(VERSIONS, where=where, order_by=[order], limit=limit, cursor=cursor)
         return VersionPage([Version.from_data(document.data) for document in page.documents], page.cursor)
 
+    def of_run(self, run_id: str) -> Sequence[Version]:
+        """Those that a training run has registered: one, or a few."""
+        page = self._documents.query(VERSIONS, where=[Filter("run_id", "==", run_id)])
+        return [Version.from_data(document.data) for document in page.documents]
+
     def move(self, version_id: str, status: Status) -> Replace:
         """The write that gives a version this status, if nobody else changes it meanwhile."""
         document = self._documents.get(VERSIONS, version_id)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic_core import to_json
 
 from shared.access.identity import Caller
 from shared.errors import Conflict, EngineError, InvalidInput
@@ -27,12 +28,16 @@ MAX_ROWS = 1_024
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """The feature row of one set of candles, kept while these candles are the latest."""
+    """The feature row of one set of candles, kept while these candles are the latest.
+
+    `features` is JSON text, a list in the order of the feature set: what isn't a number is null, and no
+    repeated column of a warehouse takes that.
+    """
 
     candles: Candles
     as_of: str
     feature_set_hash: str
-    values: list[float]
+    features: str
     inputs: NDArray[np.float32]
 
 
@@ -99,7 +104,8 @@ class MarketPredictor:
             return known
         values = features.latest(candles)
         as_of = rfc3339(int(candles.timestamp[-1]))
-        row = _Row(candles, as_of, features.hash, values.tolist(), values.astype(np.float32)[np.newaxis])
+        text = to_json(values.tolist(), inf_nan_mode="null").decode()
+        row = _Row(candles, as_of, features.hash, text, values.astype(np.float32)[np.newaxis])
         self._rows[symbol] = row
         while len(self._rows) > MAX_ROWS:
             del self._rows[next(iter(self._rows))]
@@ -127,6 +133,7 @@ class MarketPredictor:
         )
 
     def _event(self, prediction: SymbolPrediction, loaded: LoadedModel, row: _Row, caller: Caller) -> Event:
+        """Its data is a row of the warehouse: each member is a column (`shared/monitoring/warehouse`)."""
         made_at = self._now()
         record = {
             **prediction.__dict__,
@@ -134,7 +141,7 @@ class MarketPredictor:
             "model_name": loaded.manifest.name,
             "package_hash": loaded.package_hash,
             "problem": loaded.manifest.problem,
-            "features": [value if value == value else None for value in row.values],  # NaN isn't JSON
+            "features": row.features,
             "caller": caller.name,
             "function": caller.function,
             "trace_id": caller.traceparent[3:35],

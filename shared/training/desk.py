@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -12,6 +14,9 @@ from shared.training.runs import Run, RunPage, Runs, RunStatus
 TOPIC: Final = "training.requested"
 JOB: Final = "train"
 SOURCE: Final = "//mlengine/training"
+
+_SCHEDULED: Final = "scheduled-"
+_RUN_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,118}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,3 +81,9 @@ class TrainingDesk:
         if not run.status.has_ended:
             self.jobs.cancel(run_id)
         return self.status(run_id)
+
+
+def scheduled_run_id(event_id: str) -> str:
+    """The id of the run that an event asks for without naming one: the same at every delivery."""
+    is_fit = _RUN_ID.fullmatch(event_id)
+    return _SCHEDULED + (event_id if is_fit else hashlib.sha256(event_id.encode()).hexdigest())

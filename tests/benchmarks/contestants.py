@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ from tests.benchmarks.servers import Launch
 
 PEERS = Path(__file__).with_name("peers")
 OURS = "mlengine predict"
+OFFICIAL = "predict, Google's clients"
 FASTAPI = "FastAPI + joblib + scikit-learn"
 FASTAPI_LIGHTGBM = "FastAPI + joblib + LightGBM"
 MLFLOW = "mlflow models serve"
@@ -25,11 +28,19 @@ _UVICORN = ("--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log
 _PATH = os.environ.get("PATH", os.defpath)
 
 
-def ours(cache: Path, work: Path, home: Path, upstream_url: str) -> Launch:
+def ours(
+    cache: Path,
+    work: Path,
+    home: Path,
+    upstream_url: str,
+    *,
+    name: str = OURS,
+    settings: Mapping[str, str] = {},
+) -> Launch:
     """The function as it deploys: its locked packages alone, its bundle compiled, a key needed."""
     made = environment(cache, source_of("predict").with_name("requirements.txt"))
     return Launch(
-        OURS,
+        name,
         (str(made.python), "-m", "shared.serve"),
         _bundle(work, made),
         {
@@ -40,9 +51,19 @@ def ours(cache: Path, work: Path, home: Path, upstream_url: str) -> Launch:
             "ADMIN_API_KEY": ADMIN_KEY,
             "MLENGINE_HOME": str(home),
             "MARKET_DATA_URL": upstream_url,
+            **settings,
         },
         _request("GET", "/predict?symbol=AAPL", {"X-API-Key": ADMIN_KEY}),
     )
+
+
+def official_clients(cache: Path, work: Path, upstream_url: str, settings: Mapping[str, str]) -> Launch:
+    """The same function, whose hot path speaks to the emulators through Google's own clients."""
+    made = environment(cache, ROOT / "infra" / "requirements" / "emulators.txt")
+    folder = _bundle(work, made)
+    shutil.copy(PEERS / "official_clients.py", folder)
+    launch = ours(cache, work, work, upstream_url, name=OFFICIAL, settings=settings)
+    return replace(launch, command=(str(made.python), "official_clients.py"), folder=folder)
 
 
 def fastapi(cache: Path, work: Path, rows: Path, *, name: str, estimator: str) -> Launch:
@@ -80,8 +101,7 @@ def _uvicorn(made: Environment, *application: str) -> tuple[str, ...]:
 
 def _bundle(work: Path, made: Environment) -> Path:
     """What deploys: the function's `main.py` with `shared` beside it, compiled."""
-    folder = work / "predict"
-    folder.mkdir()
+    folder = Path(tempfile.mkdtemp(dir=work, prefix="predict-"))
     shutil.copy(source_of("predict"), folder)
     shutil.copytree(ROOT / "shared", folder / "shared", ignore=shutil.ignore_patterns("__pycache__"))
     made.run("-m", "compileall", "-q", str(folder))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from lightgbm import LGBMClassifier
@@ -40,15 +41,16 @@ class State:
 
     def audited(self) -> int:
         """How many predictions are in the audit's queue: every one since `prepare`, as nothing takes them."""
-        events = _instance(self.home, "http://127.0.0.1:1").platform.events
+        events = connect(load_settings(mlengine_home=self.home)).events
         assert isinstance(events, SqliteEvents)
         return events.depths()["audit"].pending
 
 
-def prepare(work: Path, upstream_url: str) -> State:
-    """Ingest, fit, export, register, activate."""
+def prepare(work: Path, upstream_url: str, **settings: Any) -> State:
+    """Ingest, fit, export, register, activate; on the twin's own parts, unless `settings` say otherwise."""
     home = work / "home"
-    instance = _instance(home, upstream_url)
+    chosen = load_settings(mlengine_home=home, market_data_url=upstream_url, **settings)
+    instance = Instance(chosen, connect(chosen))
     asyncio.run(_ingest(instance))
     dataset = _dataset(instance)
     rows = work / "rows.npz"
@@ -56,11 +58,6 @@ def prepare(work: Path, upstream_url: str) -> State:
     version = instance.registry.register(_package(dataset), created_by="benchmark")
     instance.registry.activate(version.id, by="benchmark", reason="to be measured")
     return State(home, rows, dataset.x.shape[1])
-
-
-def _instance(home: Path, upstream_url: str) -> Instance:
-    settings = load_settings(mlengine_home=home, market_data_url=upstream_url)
-    return Instance(settings, connect(settings))
 
 
 async def _ingest(instance: Instance) -> None:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-_PRELOAD = ["tests.contracts.workers", "tests.registry.workers", "onnxruntime"]
+_PRELOAD = ["tests.contracts.workers", "tests.registry.workers", "onnxruntime", "google.cloud.firestore_v1"]
 _context = multiprocessing.get_context("forkserver")
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import random
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -36,7 +37,9 @@ def test_what_was_put_is_got(blobs: Blobs, content: bytes) -> None:
 def test_a_large_blob_comes_back_whole(blobs: Blobs) -> None:
     content = random.Random(0).randbytes(20_000_000)
     digest = blobs.put("large", content)
+    assert digest == sha256(content)
     assert blobs.get("large", sha256=digest) == content
+    assert list(blobs.list("large")) == [BlobInfo("large", 20_000_000, digest)]
 
 
 def test_a_name_is_written_once(blobs: Blobs) -> None:
@@ -136,6 +139,15 @@ def test_names_are_listed_by_prefix_in_order(blobs: Blobs) -> None:
     assert names(blobs, "a/c") == ["a/c/d"]
     for prefix in ("c", "/", "../", "a/..", "a/./", "a@", "a b", "a\0", ".."):
         assert names(blobs, prefix) == []
+
+
+def test_more_blobs_than_the_services_list_at_once_are_all_listed(blobs: Blobs) -> None:
+    every = [f"a/{n:04}" for n in range(1_001)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda name: blobs.put(name, name.encode()), every))
+    found = list(blobs.list("a/"))
+    assert [info.name for info in found] == every
+    assert found[-1] == BlobInfo("a/1000", 6, sha256(b"a/1000"))
 
 
 def test_a_deleted_name_is_free_again(blobs: Blobs) -> None:

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from shared.errors import AlreadyExists, EngineError, InvalidInput, RevisionConflict
 from shared.platform.ports import (
@@ -18,6 +21,9 @@ from tests.contracts.platforms import Place
 from tests.contracts.racing import in_processes, kill_while_busy, race
 from tests.contracts.workers import GENERATION_SIZE, count_up, count_up_5_times, write_generations
 
+ROUNDS = {"local": 40, "gcp": 8}
+"""How often a process is killed: each takes about a second to start where it needs Google's client."""
+
 
 def read(documents: Documents, collection: str, id: str) -> Document:
     found = documents.get(collection, id)
@@ -29,6 +35,81 @@ def test_what_was_written_is_read(documents: Documents) -> None:
     data = {"text": "é\u0000\n", "list": [1, 2.5, None, True], "map": {"a": {"b": "c"}}, "big": 2**53}
     (revision,) = documents.commit([Create("things", "a", data)])
     assert documents.get("things", "a") == Document("a", data, revision)
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
+NAMES = TEXT | st.sampled_from(
+    ["", "__a__", "_json", "_write", "__name__", "a.b", "a`b", "*", "/", "x" * 1501]
+)
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | TEXT
+)
+VALUES = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=4)
+)
+
+
+def with_types(value: Any) -> Any:
+    """What tells 1 from 1.0 and True."""
+    match value:
+        case dict():
+            return {name: with_types(member) for name, member in value.items()}
+        case list():
+            return [with_types(item) for item in value]
+    return (type(value).__name__, value)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.dictionaries(NAMES, VALUES, max_size=4))
+def test_any_json_is_read_as_it_was_written(documents: Documents, data: dict[str, Any]) -> None:
+    documents.commit([Put("things", "a", data)])
+    (queried,) = documents.query("things").documents
+    for found in (read(documents, "things", "a"), queried):
+        assert with_types(found.data) == with_types(data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"x": [[], [1, [2, [3.0]]], {"y": [[None]]}]},
+        {"x": {"_json": "[1]"}},
+        {"x": [{"_json": "[1]"}]},
+        {"_json": "{}", "_write": "mine", "__x__": {"": [[""]]}, "": None, "plain": 1},
+        {"_write": {"_write": [1]}},
+        {},
+        {"x": {}, "y": []},
+        {"x": [1, 1.0, True, -1, 2**63 - 1, -(2**63), 2.0**63, 1e300, 5e-324]},
+    ],
+)
+def test_odd_documents_are_read_as_they_were_written(documents: Documents, data: dict[str, Any]) -> None:
+    documents.commit([Put("things", "a", data)])
+    assert with_types(read(documents, "things", "a").data) == with_types(data)
+
+
+@pytest.mark.parametrize("around", [lambda inner: {"k": inner, "j": 1.5}, lambda inner: {"k": [inner, True]}])
+def test_deep_documents_are_read_as_they_were_written(documents: Documents, around: Any) -> None:
+    data: Any = {"k": 1}
+    for _ in range(40):
+        data = around(data)
+        documents.commit([Put("things", "a", data)])
+        assert with_types(read(documents, "things", "a").data) == with_types(data)
+
+
+@pytest.mark.parametrize("number", [2**63, -(2**63) - 1, 10**30])
+def test_integers_have_at_most_64_bits(documents: Documents, number: int) -> None:
+    with pytest.raises(InvalidInput, match=f"things/a.*{number}"):
+        documents.commit([Put("things", "a", {"x": [{"y": number}]})])
+
+
+def test_both_ways_of_reading_give_one_revision(documents: Documents) -> None:
+    revisions = documents.commit([Put("things", f"{i}", {}) for i in range(3)])
+    found = documents.query("things").documents
+    assert [document.revision for document in found] == list(revisions)
+    assert [read(documents, "things", f"{i}").revision for i in range(3)] == list(revisions)
 
 
 def test_an_unknown_document_is_none(documents: Documents) -> None:
@@ -161,6 +242,15 @@ def test_a_document_holds_a_million_bytes(documents: Documents) -> None:
     assert read(documents, "things", "a").data == {"x": "é" * 499_996}
 
 
+@pytest.mark.parametrize("data", [{"x": [1] * 126_000}, {"x": [{}] * 32_000}, {"x": {"k": [1.5] * 126_000}}])
+def test_many_small_values_count_for_more_than_their_json(documents: Documents, data: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInput, match="1,000,000"):
+        documents.commit([Put("things", "a", data)])
+    small = {"x": [1] * 124_000}
+    documents.commit([Put("things", "a", small)])
+    assert read(documents, "things", "a").data == small
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), {1}, b"x", object(), "\ud800", NotImplemented])
 def test_what_isnt_json_is_refused(documents: Documents, value: object) -> None:
     with pytest.raises(InvalidInput, match="things/a"):
@@ -188,7 +278,7 @@ def test_10_processes_lose_no_update(place: Place) -> None:
 
 def test_a_killed_process_leaves_whole_batches_and_all_it_was_told_are_there(place: Place) -> None:
     generation, rng = 0, random.Random(1)
-    for _ in range(40):
+    for _ in range(ROUNDS[place.name]):
         reports = kill_while_busy(
             write_generations, place.name, place.state, generation + 1, after_seconds=rng.random() / 50
         )

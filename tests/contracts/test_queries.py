@@ -38,22 +38,44 @@ def test_types_never_compare_with_each_other(documents: Documents) -> None:
     documents.commit([Put("things", f"{i:02}", {"x": value}) for i, value in enumerate(values)])
     documents.commit([Put("things", "missing", {"y": 1})])
 
-    def matching(op: Any, value: Any) -> list[Any]:
+    def matching(op: Any, value: Any) -> list[str]:
         found = documents.query("things", where=[Filter("x", op, value)]).documents
-        return [document.data["x"] for document in found]
+        return sorted(repr(document.data["x"]) for document in found)
 
-    assert matching("==", 1) == [1]
-    assert matching("==", True) == [True]
-    assert matching("==", None) == [None]
-    assert matching("!=", None) == values[1:]
-    assert matching("!=", 1) == [False, True, 0, 1.5, "", "1", "a", [1], {"a": 1}]
-    assert matching(">=", 1) == [1, 1.5]
-    assert matching("<", 1) == [0]
-    assert matching("<=", "1") == ["", "1"]
-    assert matching(">", "") == ["1", "a"]
-    assert matching("<", True) == [False]
-    assert matching(">", False) == [True]
-    assert matching("in", [0, "a", True]) == [True, 0, "a"]
+    def those(*expected: Any) -> list[str]:
+        return sorted(map(repr, expected))
+
+    assert matching("==", 1) == those(1)
+    assert matching("==", True) == those(True)
+    assert matching("==", None) == those(None)
+    assert matching("!=", None) == those(*values[1:])
+    assert matching("!=", 1) == those(False, True, 0, 1.5, "", "1", "a", [1], {"a": 1})
+    assert matching(">=", 1) == those(1, 1.5)
+    assert matching("<", 1) == those(0)
+    assert matching("<=", "1") == those("", "1")
+    assert matching(">", "") == those("1", "a")
+    assert matching("<", True) == those(False)
+    assert matching(">", False) == those(True)
+    assert matching("in", [0, "a", True]) == those(True, 0, "a")
+
+
+def test_a_field_compared_by_size_orders_what_has_no_other_order(documents: Documents) -> None:
+    numbers = {"a": (2, 1), "b": (1, 2), "c": (1, 1), "d": (2, 2), "e": (0, 0)}
+    documents.commit([Put("things", name, {"n": n, "m": m}) for name, (n, m) in numbers.items()])
+    positive, unlike = Filter("n", ">", 0), Filter("n", "!=", 0)
+    for where in ([positive], [unlike], [positive, unlike]):
+        assert ids(documents.query("things", where=where)) == ["b", "c", "a", "d"]
+        by_m = [Order("m", descending=True)]
+        assert ids(every(documents, "things", limit=1, where=where, order_by=by_m)) == ["d", "b", "a", "c"]
+    both = [positive, Filter("m", ">=", 1)]
+    assert ids(documents.query("things", where=both)) == ["c", "a", "b", "d"]
+    assert ids(documents.query("things", where=[Filter("n", "==", 1)])) == ["b", "c"]
+
+
+def test_the_order_of_a_field_that_must_be_equal_gives_the_direction_of_ids(documents: Documents) -> None:
+    documents.commit([Put("things", name, {"n": 1}) for name in "abc"])
+    equal, down = [Filter("n", "==", 1)], [Order("n", descending=True)]
+    assert ids(every(documents, "things", limit=1, where=equal, order_by=down)) == ["c", "b", "a"]
 
 
 @pytest.mark.parametrize(
@@ -73,6 +95,11 @@ def test_types_never_compare_with_each_other(documents: Documents) -> None:
         Filter("x'", "==", 1),
         Filter("", "==", 1),
         Filter("a..b", "==", 1),
+        Filter("__name__", "==", "a"),
+        Filter("a._b", "==", 1),
+        Filter(".".join("abcdefghijk"), "==", 1),
+        Filter("x", "==", 2**63),
+        Filter("x", "in", [-(2**63) - 1]),
     ],
 )
 def test_a_filter_that_no_store_answers_is_refused(documents: Documents, filter: Filter) -> None:
@@ -80,9 +107,25 @@ def test_a_filter_that_no_store_answers_is_refused(documents: Documents, filter:
         documents.query("things", where=[filter])
 
 
-def test_a_limit_is_at_least_one(documents: Documents) -> None:
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"where": [Filter("x", "!=", 1), Filter("y", "!=", 1)]},
+        {"where": [Filter("x", "in", [*range(6)]), Filter("y", "in", [*range(6)])]},
+        {"order_by": [Order("x"), Order("y"), Order("x", descending=True)]},
+        {"order_by": [Order("__name__")]},
+    ],
+)
+def test_a_query_that_no_store_answers_is_refused(documents: Documents, query: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInput):
+        documents.query("things", **query)
+
+
+@pytest.mark.parametrize("limit", [-1, 0, 10_001, 2**31])
+def test_a_limit_is_1_to_10000(documents: Documents, limit: int) -> None:
     with pytest.raises(InvalidInput, match="limit"):
-        documents.query("things", limit=0)
+        documents.query("things", limit=limit)
+    assert ids(documents.query("things", limit=10_000)) == []
 
 
 def test_dotted_fields_reach_into_maps(documents: Documents) -> None:
@@ -138,13 +181,16 @@ SCALARS = st.one_of(
 )
 BODIES = st.dictionaries(st.sampled_from(["x", "y"]), SCALARS | st.just([1]) | st.just({"k": 1}), max_size=2)
 OPERANDS = SCALARS.filter(lambda value: value is not None)
-FILTERS = st.builds(
-    Filter, st.sampled_from(["x", "y"]), st.sampled_from(["==", "!=", "<", "<=", ">", ">="]), OPERANDS
-) | st.builds(Filter, st.just("x"), st.just("in"), st.lists(OPERANDS, min_size=1))
+FIELDS = st.sampled_from(["x", "y"])
+FILTERS = (
+    st.builds(Filter, FIELDS, st.sampled_from(["==", "!=", "<", "<=", ">", ">="]), OPERANDS)
+    | st.builds(Filter, FIELDS, st.sampled_from(["==", "!="]), SCALARS)
+    | st.builds(Filter, FIELDS, st.just("in"), st.lists(OPERANDS, min_size=1, max_size=5))
+)
 ORDERS = st.builds(Order, st.sampled_from(["x", "y"]), st.booleans())
 QUERIES = st.fixed_dictionaries(
     {
-        "where": st.lists(FILTERS, max_size=2),
+        "where": st.lists(FILTERS, max_size=2).filter(lambda where: [f.op for f in where] != ["!=", "!="]),
         "order_by": st.lists(ORDERS, max_size=2, unique_by=lambda order: order.field),
     }
 )
@@ -207,7 +253,11 @@ def test_a_query_finds_what_a_naive_search_finds(
     }
     assert len(found) == len(expected)
     assert set(ids(iter(found))) == expected
-    assert in_order(found, query["order_by"])
+    orders = list(query["order_by"])
+    down = bool(orders) and orders[-1].descending
+    lacking = {part.field for part in query["where"] if part.op not in ("==", "in")}
+    lacking -= {order.field for order in orders}
+    assert in_order(found, [*orders, *(Order(field, down) for field in sorted(lacking))])
 
 
 @COMMON

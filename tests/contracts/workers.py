@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from shared.platform.cas import update
-from shared.platform.local.events import SqliteEvents
-from shared.platform.ports import Data, Documents, Event, JobState, Put
+from shared.platform.ports import Documents, Event, JobState, Put
+from tests.contracts.beds import bed_at
 from tests.contracts.platforms import NOW, Place
 
 GENERATION_SIZE = 20
+HANDLED = "handled.txt"
 
 
 def count_up(documents: Documents) -> None:
@@ -54,29 +55,36 @@ def publish_events(report: Connection, name: str, state: Path, source: str) -> N
 
 
 def handle_events(report: Connection, name: str, state: Path, now: datetime) -> None:
-    """Claims events and stores each before it acknowledges: an idempotent handler."""
-    place = Place(name, state)
-    assert isinstance(place.events, SqliteEvents)
-    report.send("ready")
+    """Takes events and notes each before it acknowledges."""
+    bed = bed_at(Place(name, state), now)
     while True:
-        for delivery in place.events.claim("audit", 5, 60.0, now):
-            place.documents.commit([Put("handled", delivery.event.id, {})])
-            place.events.ack([delivery.id])
-            report.send(delivery.event.id)
+        for taken in bed.pull("audit", 5):
+            note_handled(state, taken.event.id)
+            bed.ack([taken])
+            report.send(taken.event.id)
 
 
-def consume_all(_index: int, name: str, state: Path) -> None:
-    """Counts how often each event comes."""
-    place = Place(name, state)
-    assert isinstance(place.events, SqliteEvents)
-    while deliveries := place.events.claim("audit", 3, 60.0, NOW):
-        for delivery in deliveries:
-            update(place.documents, "handled", delivery.event.id, _one_more)
-        place.events.ack([delivery.id for delivery in deliveries])
+def consume_all(_index: int, name: str, state: Path, count: int) -> None:
+    """Takes events until `count` of them have been handled, by whomever."""
+    bed = bed_at(Place(name, state))
+    while len(set(handled(state))) < count:
+        taken = bed.pull("audit", 3)
+        for one in taken:
+            note_handled(state, one.event.id)
+        if taken:
+            bed.ack(taken)
 
 
-def _one_more(data: Data | None) -> Data:
-    return {"times": 1 if data is None else data["times"] + 1}
+def note_handled(state: Path, id: str) -> None:
+    """One short append: whole or not at all, whoever else writes."""
+    with (state / HANDLED).open("a") as file:
+        file.write(f"{id}\n")
+
+
+def handled(state: Path) -> list[str]:
+    """The ids that were noted, once for each time."""
+    file = state / HANDLED
+    return file.read_text().splitlines() if file.exists() else []
 
 
 def event(id: str, *, source: str = "//test", **data: Any) -> Event:

@@ -16,16 +16,28 @@ import psutil
 import pytest
 
 from tests.e2e.twin import MODEL, STOP_SECONDS, Twin, running_twin, wait_until
+from tests.emulators import need_sdk
 
 SAMPLE_SYMBOLS = ["AAPL", "FB", "GOOG", "IBM", "MSFT"]
 QUICK = {"TRAIN_CV_FOLDS": "2", "TRAIN_LOOKBACK": "1500", "TRAIN_SYMBOLS": "AAPL,GOOG,IBM,MSFT"}
 """As on all sample candles, no model passes its gates and none is suspected of a leak."""
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Each test runs on the embedded parts and on the emulators, but for those about what is kept."""
+    if "twin" in metafunc.fixturenames:
+        is_about_keeping = metafunc.definition.get_closest_marker("embedded") is not None
+        grounds = ["local"] if is_about_keeping else ["local", "emulators"]
+        metafunc.parametrize("twin", grounds, scope="module", indirect=True)
+
+
 @pytest.fixture(scope="module")
-def twin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Twin]:
+def twin(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Twin]:
     """A twin after its first start."""
-    with running_twin(tmp_path_factory.mktemp("twin") / "home", **QUICK) as twin:
+    if request.param == "emulators":
+        need_sdk()
+    home = tmp_path_factory.mktemp(f"twin-{request.param}") / "home"
+    with running_twin(home, PLATFORM=request.param, **QUICK) as twin:
         twin.wait_until_welcoming()
         yield twin
 
@@ -224,6 +236,7 @@ def test_taken_port_is_refused_with_another_to_try(twin: Twin, tmp_path: Path) -
         assert "Traceback" not in second.output
 
 
+@pytest.mark.embedded
 def test_interrupt_stops_the_twin_cleanly(restart: Restart) -> None:
     assert restart.exit_code == 0
     assert restart.stop_seconds < STOP_SECONDS
@@ -231,6 +244,7 @@ def test_interrupt_stops_the_twin_cleanly(restart: Restart) -> None:
     assert "Traceback" not in restart.last_words
 
 
+@pytest.mark.embedded
 def test_second_start_answers_without_training(restart: Restart, twin: Twin) -> None:
     assert restart.answer_seconds < STOP_SECONDS
     assert "Ingesting" not in twin.output
@@ -238,6 +252,7 @@ def test_second_start_answers_without_training(restart: Restart, twin: Twin) -> 
     assert _printed_prediction(twin.output)[1]["model_id"] == f"{MODEL}-v1"
 
 
+@pytest.mark.embedded
 def test_second_start_keeps_all_state(restart: Restart, twin: Twin) -> None:
     now = _state(twin)
     for path, before in restart.before.items():

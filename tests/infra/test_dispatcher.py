@@ -13,9 +13,10 @@ import pytest
 from infra.local.dispatcher import BATCH_SIZE, LEASE_SECONDS, Dispatcher
 from shared.platform.local.events import RetryPolicy, SqliteEvents
 from shared.platform.ports import Event
+from shared.platform.topics import DEAD_LETTER_ATTEMPTS, DEAD_LETTER_REASON, DEAD_LETTERS
 
 NOW = datetime(2024, 1, 1, tzinfo=UTC)
-TOPICS = {"made": ("audit",), "asked": ("train",)}
+TOPICS = {"made": ("audit",), "asked": ("train",), DEAD_LETTERS: ("deadletters",)}
 HEADERS = [(b"content-type", b"application/cloudevents-batch+json"), (b"x-api-key", b"the key")]
 
 
@@ -63,8 +64,13 @@ class Setting:
 
     @property
     def depth(self) -> tuple[int, int]:
-        found = self.events.depths()["audit"]
-        return found.pending, found.dead
+        """Of the audit, and of the dead letters."""
+        found = self.events.depths()
+        return found["audit"].pending, found["deadletters"].pending
+
+    def letter(self) -> Event:
+        (delivery,) = self.events.claim("deadletters", 10, LEASE_SECONDS, self.now)
+        return delivery.event
 
 
 def event(id_: str) -> Event:
@@ -143,8 +149,10 @@ def test_after_the_last_attempt_an_event_is_a_dead_letter_with_the_reason(settin
         setting.later()
     assert setting.function.taken("b") == 3
     assert setting.depth == (0, 1)
-    (dead,) = setting.events.dead_letters("audit")
-    assert (dead.event.id, dead.attempts, dead.reason) == ("b", 3, '500: {"detail": "no"}')
+    letter = setting.letter()
+    assert letter.id == "b"
+    assert letter.attributes[DEAD_LETTER_ATTEMPTS] == "3"
+    assert letter.attributes[DEAD_LETTER_REASON] == "500: no"
 
 
 def test_a_retry_waits_for_its_time(setting: Setting) -> None:
@@ -163,8 +171,30 @@ def test_a_delivery_that_breaks_counts_as_an_attempt(setting: Setting) -> None:
         setting.dispatcher.deliver_once("audit")
         setting.later()
     assert setting.depth == (0, 1)
-    (dead,) = setting.events.dead_letters("audit")
-    assert "out of memory" in dead.reason
+    assert "out of memory" in setting.letter().attributes[DEAD_LETTER_REASON]
+
+
+def test_a_dead_letter_is_delivered_to_its_taker_while_it_runs(setting: Setting) -> None:
+    setting.function.refused = {"b"}
+    setting.publish("b")
+    for _ in range(2):
+        setting.dispatcher.deliver_once("audit")
+        setting.later()
+    setting.dispatcher.start(["deadletters"])
+    wait_until(lambda: setting.depth == (1, 0))
+    setting.dispatcher.deliver_once("audit")
+    wait_until(lambda: setting.function.asked[-1] == ("deadletters", ["b"]))
+
+
+def test_a_dead_letter_that_cannot_be_taken_comes_again_for_ever(setting: Setting) -> None:
+    setting.function.refused = {"b"}
+    setting.events.publish(DEAD_LETTERS, [event("b")])
+    for _ in range(10):
+        assert setting.dispatcher.deliver_once("deadletters") == 1
+        setting.later()
+    setting.function.refused = set()
+    assert setting.dispatcher.deliver_once("deadletters") == 1
+    assert setting.depth == (0, 0)
 
 
 def test_each_subscription_is_served_while_it_runs(setting: Setting) -> None:

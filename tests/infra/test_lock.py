@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,7 @@ def pins(file: Path) -> dict[str, set[str]]:
     return found
 
 
-def declared(extras: tuple[str, ...]) -> list[Requirement]:
+def declared(extras: Sequence[str]) -> list[Requirement]:
     """What pyproject.toml asks for, with the extras that the extras name."""
     wanted = list(PROJECT["dependencies"])
     for extra in extras:

@@ -116,7 +116,7 @@ def test_a_port_beyond_the_last_is_no_reason_to_fail() -> None:
 
 def first_model(instance: Instance, output: io.StringIO) -> FirstModel:
     console = Console(file=output, width=400)
-    return FirstModel(instance, ELSEWHERE, "key", console, is_stopping=lambda: False)
+    return FirstModel(instance, ELSEWHERE, "key", console, keeps_state=True, is_stopping=lambda: False)
 
 
 def test_a_first_model_that_failed_its_gates_goes_live_and_says_so(

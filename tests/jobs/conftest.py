@@ -6,12 +6,15 @@ from pathlib import Path
 import pytest
 
 from shared.config import Settings
+from shared.instance import Instance
 from shared.market.calendar import calendar_named
 from shared.market.candles import COLUMNS, Candles, RawCandles
 from shared.market.checks import check
 from shared.market.store import CandleStore
 from shared.platform.connect import connect
 from shared.platform.ports import Platform
+from tests.jobs.scored import GOOD, NEW
+from tests.packages import active
 from tests.training.synthetic import random_candles
 
 
@@ -48,3 +51,25 @@ def settings(stored: Path, tmp_path: Path) -> Settings:
 @pytest.fixture
 def platform(settings: Settings) -> Platform:
     return connect(settings)
+
+
+@pytest.fixture(scope="session")
+def _scorable(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("scorable")
+    settings = settings_of(home)
+    platform = connect(settings)
+    series = [random_candles(symbol, 220, seed=seed) for seed, symbol in enumerate(GOOD)]
+    store_candles(platform, [*series, random_candles(NEW, 60, seed=1)])
+    active(Instance(settings, platform).registry)
+    return home
+
+
+@pytest.fixture
+def scoring(_scorable: Path, tmp_path: Path) -> Instance:
+    """An instance on a home of its own: a live model, the candles of many symbols, the upstream away."""
+    home = tmp_path / "scoring"
+    shutil.copytree(_scorable, home)
+    settings = settings_of(home).model_copy(
+        update={"market_data_url": "http://127.0.0.1:9", "upstream_attempts": 1}
+    )
+    return Instance(settings, connect(settings))

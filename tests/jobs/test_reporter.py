@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from shared.errors import PlatformUnavailable
-from shared.jobs.reporter import Reporter, Stopped
+from shared.jobs.reporter import Reporter
+from shared.jobs.task import Stopped
 from shared.platform.local.documents import SqliteDocuments
 from shared.training.runs import Runs
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shared.errors import NotFound
+from shared.errors import InvalidInput, NotFound
 from shared.monitoring import Audit
 from shared.platform.local.documents import SqliteDocuments
 from shared.platform.ports import MAX_BATCH_WRITES, Event
@@ -78,3 +78,14 @@ def test_those_of_a_symbol_and_of_a_model_can_be_asked_for(audit: Audit) -> None
     assert ids(audit, symbol="S0") == ["p4", "p2", "p0"]
     assert ids(audit, model_id="m-v1") == ["p5", "p4", "p3"]
     assert ids(audit, symbol="S0", model_id="m-v1") == ["p4"]
+
+
+def test_features_are_a_list_though_a_row_of_the_warehouse_has_them_as_text(audit: Audit) -> None:
+    audit.store([event(1, features="[1e-17,null,-0.0,0.1]"), event(2, features=[1.5, None])])
+    assert asyncio.run(audit.wait_for("p1"))["features"] == [1e-17, None, -0.0, 0.1]
+    assert asyncio.run(audit.wait_for("p2"))["features"] == [1.5, None]
+
+
+def test_features_that_are_no_json_are_refused(audit: Audit) -> None:
+    with pytest.raises(InvalidInput, match="features of prediction p1"):
+        audit.store([event(1, features="[1,")])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.errors import Conflict, PlatformUnavailable
+from shared.errors import ConfigurationError, Conflict, PlatformUnavailable
 from shared.platform.local.documents import SqliteDocuments
 from shared.platform.local.sqlite import Database
 from shared.platform.ports import Filter, Order, Put
@@ -60,6 +60,40 @@ def test_only_what_asks_not_to_wait_doesnt(database: Database) -> None:
         assert connection.execute("PRAGMA synchronous").fetchone() == (1,)
     with database.write() as connection:
         assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
+
+
+def as_text(connection: sqlite3.Connection) -> None:
+    connection.execute("ALTER TABLE numbers ADD COLUMN text TEXT")
+    connection.execute("UPDATE numbers SET text = 'number ' || n")
+
+
+def without_one(connection: sqlite3.Connection) -> None:
+    connection.execute("DELETE FROM numbers WHERE n = 1")
+
+
+def test_an_older_file_is_upgraded_once_step_by_step_whoever_opens_it(
+    database: Database, tmp_path: Path
+) -> None:
+    add(database, 1)
+    add(database, 2)
+    path = tmp_path / "deep" / "down" / "a.sqlite3"
+    newer = [Database(path, schema="", version=3, upgrades={1: as_text, 2: without_one}) for _ in range(16)]
+    assert race(16, lambda index: numbers(newer[index])) == [[2]] * 16
+    with newer[0].read() as connection:
+        assert connection.execute("SELECT * FROM numbers").fetchall() == [(2, "number 2")]
+
+
+def test_an_upgrade_that_fails_changes_nothing(database: Database, tmp_path: Path) -> None:
+    def fail(connection: sqlite3.Connection) -> None:
+        connection.execute("DELETE FROM unknown")
+
+    add(database, 1)
+    path = tmp_path / "deep" / "down" / "a.sqlite3"
+    with pytest.raises(PlatformUnavailable, match="no such table: unknown"):
+        numbers(Database(path, schema="", version=3, upgrades={1: without_one, 2: fail}))
+    with pytest.raises(ConfigurationError, match="schema version 2, this program needs 3"):
+        numbers(Database(path, schema="", version=3, upgrades={1: without_one}))
+    assert numbers(database) == [1]
 
 
 @pytest.mark.parametrize("error", [Conflict("no"), KeyboardInterrupt(), ValueError()])

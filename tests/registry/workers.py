@@ -1,4 +1,4 @@
-"""Registries on a state folder, and what other processes do with them: without pytest, to start quickly."""
+"""Registries on a state folder, and what other processes do with them: without tests, to start quickly."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from shared.platform.local.blobs import FolderBlobs
-from shared.platform.local.documents import SqliteDocuments
 from shared.platform.local.events import SqliteEvents
-from shared.platform.ports import Events, Now
+from shared.platform.ports import Documents, Events, Now
 from shared.registry import Package, Registry
+from tests.contracts.platforms import DOCUMENTS
+from tests.emulators import DESCRIPTION
 
 TOPICS = {"model.registered": ("seen",), "model.activated": ("seen",)}
 
@@ -25,9 +26,14 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def documents_at(state: Path) -> Documents:
+    """On the emulator that the folder tells of, or else in the folder."""
+    return DOCUMENTS["gcp" if (state / DESCRIPTION).exists() else "local"](state)
+
+
 def open_registry(state: Path, *, now: Now = utc_now, events: Events | None = None) -> Registry:
     return Registry(
-        SqliteDocuments(state / "documents.sqlite3"),
+        documents_at(state),
         FolderBlobs(state / "blobs"),
         events or SqliteEvents(state / "events.sqlite3", TOPICS),
         now,

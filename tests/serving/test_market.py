@@ -22,6 +22,8 @@ from shared.features import feature_set
 from shared.instance import Instance
 from shared.market.candles import Candles
 from shared.market.source import CandleSource, Served
+from shared.market.symbols import SYMBOL_PATTERN
+from shared.monitoring.warehouse import TABLE, row_of
 from shared.platform.connect import connect
 from shared.platform.ports import Event
 from shared.serving import MarketPredictor, Publisher, SymbolPrediction
@@ -100,7 +102,7 @@ def test_what_is_answered_is_durable_with_all_it_was_made_of(setting: Setting) -
     answered = prediction.model_dump()
     assert {name: event.data[name] for name in answered} == answered
     rest = {name: value for name, value in event.data.items() if name not in answered}
-    assert rest.pop("features") == FEATURES.latest(candles(200)).tolist()
+    assert json.loads(rest.pop("features")) == FEATURES.latest(candles(200)).tolist()
     assert rest == {
         "made_at": NOW.isoformat(),
         "model_name": "market-signal",
@@ -145,8 +147,9 @@ def test_a_value_that_is_no_number_is_null_in_the_audit(setting: Setting) -> Non
     setting.keep(candles(200, symbol="FLAT", volume=[500.0] * 200))
     setting.predict("FLAT")
     (event,) = setting.events.kept
-    assert event.data["features"][FEATURES.names.index("volume_z_20")] is None
-    assert event.data["features"].count(None) == 1
+    features = json.loads(event.data["features"])
+    assert features[FEATURES.names.index("volume_z_20")] is None
+    assert features.count(None) == 1
     json.dumps(event.data, allow_nan=False)
 
 
@@ -162,11 +165,41 @@ def test_the_stored_features_give_the_stored_probability_bit_for_bit(
     with serving(setting, made) as predictor:
         answered = setting.run(predictor.predict("ABC", CALLER))
     event = setting.events.kept[-1]
-    stored = np.array([event.data["features"]], np.float64).astype(np.float32)
+    stored = np.array([json.loads(event.data["features"])], np.float64).astype(np.float32)
     assert np.array_equal(stored, last_row(made), equal_nan=True)
     package = setting.instance.registry.open_package(event.data["model_id"])
     assert float(package.verified_scorer().score(stored)[0, 1]) == event.data["probability"]
     assert answered.probability == event.data["probability"]
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    symbol=st.from_regex(SYMBOL_PATTERN, fullmatch=True),
+    name=st.text(max_size=40),
+    seed=st.integers(1, 10**6),
+    still=st.integers(0, 25),
+)
+def test_each_member_of_a_record_has_a_column_of_the_warehouse_that_takes_it(
+    setting: Setting, symbol: str, name: str, seed: int, still: int
+) -> None:
+    """Column by column, also with values that are no number, odd symbols and odd callers."""
+    volume = candles(200, seed=seed).volume.copy()
+    volume[200 - still :] = 500.0
+    caller = Caller(name, "predict", "r1", TRACE if seed % 2 else "")
+    with serving(setting, candles(200, seed=seed, symbol=symbol, volume=volume)) as predictor:
+        setting.run(predictor.predict(symbol, caller))
+    data = setting.events.kept[-1].data
+    assert sorted(data) == sorted(column.name for column in TABLE.columns)
+    row = row_of(data)
+    times = {column.name for column in TABLE.columns if column.type == "TIMESTAMP"}
+    assert {n: v for n, v in row.items() if n not in times} == {
+        n: v for n, v in data.items() if n not in times
+    }
+    assert all(row[n] == datetime.fromisoformat(data[n]) for n in times)
+    assert all(_TYPES[column.type] is type(data[column.name]) for column in TABLE.columns)
+
+
+_TYPES = {"STRING": str, "FLOAT": float, "INTEGER": int, "BOOLEAN": bool, "TIMESTAMP": str}
 
 
 class Only(CandleSource):

@@ -15,7 +15,8 @@ _SERVICES = ("firestore", "pubsub", "storage", "run", "scheduler", "secrets")
 class Project:
     """`*_url` is the root of a service's API, without a slash at the end: the real one, or an emulator's.
 
-    With `is_emulated`, every call goes to an emulator and carries no credentials.
+    With `is_emulated`, every call goes to an emulator and carries no credentials. A service whose
+    emulator isn't named then has a url of a host that can't exist: its first call fails, and says so.
     """
 
     id: str
@@ -36,8 +37,7 @@ class Project:
     def of(cls, settings: Settings) -> Self:
         """
         Raises:
-            ConfigurationError: no project, an emulator beside the real services, or no emulator where
-                only emulators may be called.
+            ConfigurationError: no project, or an emulator beside the real services.
         """
         if not settings.google_cloud_project:
             raise ConfigurationError(
@@ -64,12 +64,7 @@ def _urls(settings: Settings, is_emulated: bool) -> dict[str, str]:
             raise ConfigurationError(f"PLATFORM=gcp reaches the real services: unset {found}.")
         named = {"secrets": "secretmanager", "scheduler": "cloudscheduler"}
         return {f"{name}_url": f"https://{named.get(name, name)}.googleapis.com" for name in _SERVICES}
-    for needed in ("firestore", "pubsub"):
-        if not hosts[needed]:
-            raise ConfigurationError(
-                f"{needed.upper()}_EMULATOR_HOST must be set when PLATFORM=emulators (host:port)."
-            )
     return {
-        f"{name}_url": host if "://" in host else f"http://{host or 'not-set.invalid'}"
+        f"{name}_url": host if "://" in host else f"http://{host or f'{name}-emulator-host.not-set.invalid'}"
         for name, host in hosts.items()
     }

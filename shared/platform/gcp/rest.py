@@ -1,12 +1,12 @@
 """Google's APIs over REST: for the few calls of the hot path, where a gRPC client would double the start.
 
-httpx, stamina and google-auth are imported at the first call.
+httpx and stamina are imported at the first call.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +15,7 @@ from shared.platform.gcp.project import Project
 
 if TYPE_CHECKING:
     import httpx
-    from google.auth.credentials import Credentials
 
-_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 _REFUSED = frozenset({401, 403})
 ATTEMPTS = 5
@@ -75,7 +73,7 @@ class GoogleRest:
             ) from error
         if response.status_code in _REFUSED:
             raise ConfigurationError(
-                f"{method} {_host(url)} was refused ({response.status_code}: {_message(response)}). "
+                f"{method} {_host(url)} was refused ({response.status_code}: {service_message(response)}). "
                 "Check the roles of this function's service account."
             )
         return response
@@ -103,7 +101,7 @@ class GoogleRest:
         except httpx.TransportError as error:
             raise _Passing(f"{type(error).__name__}: {error}") from error
         if response.status_code in _PASSING:
-            raise _Passing(f"{response.status_code}: {_message(response)}")
+            raise _Passing(f"{response.status_code}: {service_message(response)}")
         return response
 
     @cached_property
@@ -121,39 +119,19 @@ class GoogleRest:
         if self.project.is_emulated:
             return "Bearer owner"  # what the emulators take for an administrator
         with self._lock:
-            credentials = self._credentials
-            if not credentials.valid:
-                self._refresh(credentials)
-            return f"Bearer {credentials.token}"
+            try:
+                return f"Bearer {self._tokens()}"
+            except PlatformUnavailable as error:
+                raise _Passing(error.detail) from error
 
     @cached_property
-    def _credentials(self) -> Credentials:
-        import google.auth
-        from google.auth.exceptions import GoogleAuthError
+    def _tokens(self) -> Callable[[], str]:
+        from shared.platform.gcp.tokens import tokens
 
-        try:
-            credentials, _ = google.auth.default(scopes=[_SCOPE])
-        except GoogleAuthError as error:
-            raise ConfigurationError(
-                f"There are no credentials for Google Cloud ({error}). On your own machine: run "
-                "'gcloud auth application-default login'."
-            ) from error
-        return credentials
-
-    def _refresh(self, credentials: Credentials) -> None:
-        from google.auth.exceptions import GoogleAuthError, TransportError
-
-        from shared.platform.gcp.transport import HttpxRequest
-
-        try:
-            credentials.refresh(HttpxRequest(self._client))  # type: ignore[no-untyped-call]  # partly typed
-        except TransportError as error:
-            raise _Passing(f"no token: {error}") from error
-        except GoogleAuthError as error:
-            raise ConfigurationError(f"Google Cloud gives this instance no token: {error}") from error
+        return tokens(self._client)
 
 
-def _message(response: httpx.Response) -> str:
+def service_message(response: httpx.Response) -> str:
     """What the service says, in one line."""
     try:
         return str(response.json()["error"]["message"])[:300]

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-import re
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
-from shared.errors import AlreadyExists, InvalidInput, RevisionConflict
-from shared.platform.local.encoding import to_json
+from shared.errors import AlreadyExists, RevisionConflict
+from shared.platform.checks import check_query, check_writes, is_key
 from shared.platform.local.queries import Plan, plan
 from shared.platform.local.sqlite import Database
 from shared.platform.ports import (
-    MAX_BATCH_WRITES,
-    MAX_DOCUMENT_BYTES,
     Create,
     Delete,
     Document,
@@ -45,9 +42,6 @@ _DELETE = "DELETE FROM documents WHERE collection = ? AND id = ?"
 _DELETE_AT = _DELETE + " AND revision = ?"
 _TICK = "UPDATE clock SET revision = revision + ? RETURNING revision"
 
-_COLLECTION = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,99}\Z")
-_ID = re.compile(r"(?!\.{1,2}\Z)(?!__.*__\Z)[^/\ud800-\udfff]{1,200}\Z", re.DOTALL)  # no lone surrogates
-
 
 class SqliteDocuments:
     """The Documents port on one file. Revisions grow by one with every write to the file.
@@ -60,7 +54,7 @@ class SqliteDocuments:
         self._indexes: set[str] = set()
 
     def get(self, collection: str, id: str) -> Document | None:
-        if not _ID.match(id):
+        if not is_key(collection, id):
             return None
         with self._database.read() as connection:
             row = connection.execute(_GET, (collection, id)).fetchone()
@@ -75,10 +69,8 @@ class SqliteDocuments:
         limit: int = 100,
         cursor: str | None = None,
     ) -> Page:
-        _check_collection(collection)
-        if limit < 1:
-            raise InvalidInput(f"A query's limit must be 1 or more, not {limit}.")
-        planned = plan(collection, where, order_by, cursor)
+        orders = check_query(collection, where, order_by, limit)
+        planned = plan(collection, where, orders, cursor)
         self._make_index(planned)
         with self._database.read() as connection:
             rows = connection.execute(planned.sql, (*planned.values, limit + 1)).fetchall()
@@ -86,7 +78,7 @@ class SqliteDocuments:
         return Page(documents, planned.cursor_after(rows[limit - 1]) if len(rows) > limit else None)
 
     def commit(self, writes: Sequence[Write]) -> Sequence[str]:
-        prepared = _prepare(writes)
+        prepared = list(zip(writes, check_writes(writes), strict=True))
         if not prepared:
             return []
         with self._database.write() as connection:
@@ -106,35 +98,6 @@ class SqliteDocuments:
         with self._database.write() as connection:
             connection.execute(planned.index_sql)
         self._indexes.add(planned.index_name)
-
-
-def _prepare(writes: Sequence[Write]) -> list[tuple[Write, str]]:
-    """Each write with its document as JSON text, checked before anything is written."""
-    if len(writes) > MAX_BATCH_WRITES:
-        raise InvalidInput(f"A batch holds at most {MAX_BATCH_WRITES} writes, this one has {len(writes)}.")
-    keys = [(write.collection, write.id) for write in writes]
-    for collection, document_id in keys:
-        _check_collection(collection)
-        if not _ID.match(document_id):
-            raise InvalidInput(f"A document's id is 1 to 200 characters without '/', not {document_id!r}.")
-    if len(set(keys)) < len(keys):
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise InvalidInput(f"A batch writes each document once, but {'/'.join(twice)} twice or more.")
-    return [(write, "" if isinstance(write, Delete) else _encode(write)) for write in writes]
-
-
-def _check_collection(collection: str) -> None:
-    if not _COLLECTION.match(collection):
-        raise InvalidInput(f"A collection is 1 to 100 letters, digits, '_' and '-', not {collection!r}.")
-
-
-def _encode(write: Create | Replace | Put) -> str:
-    what = f"The document {write.collection}/{write.id}"
-    text = to_json(write.data, what=what)
-    size_bytes = len(text.encode())
-    if size_bytes > MAX_DOCUMENT_BYTES:
-        raise InvalidInput(f"{what} has {size_bytes:,} bytes of JSON; at most {MAX_DOCUMENT_BYTES:,} fit.")
-    return text
 
 
 def _write(connection: sqlite3.Connection, write: Write, text: str, revision: int) -> str:

@@ -8,15 +8,23 @@ import sqlite3
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from shared.errors import NotFound
-from shared.platform.local.encoding import to_json
+from shared.platform.encoding import to_json
 from shared.platform.local.sqlite import Database
+from shared.platform.messages import MAX_ATTRIBUTE_BYTES, checked_data
 from shared.platform.ports import Event
+from shared.platform.topics import (
+    DEAD_LETTER_ATTEMPTS,
+    DEAD_LETTER_REASON,
+    DEAD_LETTER_SUBSCRIPTION,
+    DEAD_LETTERS,
+    gives_up,
+)
 
 # AUTOINCREMENT: an id is never used twice, so a late `ack` can't remove another event.
 _SCHEMA = """
@@ -25,11 +33,6 @@ CREATE TABLE deliveries (
     due REAL NOT NULL DEFAULT 0, attempts INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX deliveries_by_due ON deliveries (subscription, due);
-CREATE TABLE dead_letters (
-    id INTEGER PRIMARY KEY, subscription TEXT NOT NULL, event TEXT NOT NULL,
-    attempts INTEGER NOT NULL, reason TEXT NOT NULL, died_at REAL NOT NULL
-);
-CREATE INDEX dead_letters_by_subscription ON dead_letters (subscription);
 """
 _PUBLISH = "INSERT INTO deliveries (subscription, event) VALUES (?, ?)"
 _DUE = (
@@ -38,23 +41,13 @@ _DUE = (
 )
 _LEASE = "UPDATE deliveries SET due = ?, attempts = ? WHERE id = ?"
 _ACK = "DELETE FROM deliveries WHERE id = ?"
-_ATTEMPTS = "SELECT attempts FROM deliveries WHERE id = ?"
+_FAILED = "SELECT subscription, event, attempts FROM deliveries WHERE id = ?"
 _DELAY = "UPDATE deliveries SET due = ? WHERE id = ?"
-_BURY = "INSERT INTO dead_letters SELECT id, subscription, event, attempts, ?, ? FROM deliveries WHERE id = ?"
-_DEAD = (
-    "SELECT id, subscription, event, attempts, reason, died_at FROM dead_letters "
-    "WHERE subscription = ? ORDER BY id LIMIT ?"
-)
-_REVIVE = (
-    "INSERT INTO deliveries (subscription, event) SELECT subscription, event FROM dead_letters WHERE id = ?"
-)
-_FORGET = "DELETE FROM dead_letters WHERE id = ?"
-_COUNT = (
-    "SELECT (SELECT count(*) FROM deliveries WHERE subscription = ?), "
-    "(SELECT count(*) FROM dead_letters WHERE subscription = ?)"
-)
+_COUNT = "SELECT count(*) FROM deliveries WHERE subscription = ?"
+_OLD_DEAD_LETTERS = "SELECT subscription, event, attempts, reason FROM dead_letters ORDER BY id"
 
 _NO_ANSWER = "the handler never answered"
+_MAX_DOUBLINGS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +60,7 @@ class RetryPolicy:
 
     def delay_seconds(self, attempts: int, jitter: float) -> float:
         """`jitter` is in [0, 1)."""
-        full = min(self.longest_seconds, self.first_seconds * 2.0 ** (attempts - 1))
+        full = min(self.longest_seconds, self.first_seconds * 2.0 ** min(attempts - 1, _MAX_DOUBLINGS))
         return full * (1 + jitter) / 2
 
 
@@ -81,23 +74,10 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """An event that was given up; `reason` is the last failure's."""
-
-    id: int
-    subscription: str
-    event: Event
-    attempts: int
-    reason: str
-    died_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class Depth:
-    """How many events wait (claimed ones included), and how many were given up."""
+    """How many events wait, claimed ones included."""
 
     pending: int
-    dead: int
 
 
 class SqliteEvents:
@@ -116,7 +96,7 @@ class SqliteEvents:
         jitter: Callable[[], float] = random.random,
     ) -> None:
         """`subscriptions` are by topic; a topic without any drops its events."""
-        self._database = Database(path, schema=_SCHEMA, version=1)
+        self._database = Database(path, schema=_SCHEMA, version=2, upgrades={1: self._deliver_dead_letters})
         self._subscriptions = subscriptions
         self._retry = retry
         self._jitter = jitter
@@ -133,8 +113,7 @@ class SqliteEvents:
             return
         with self._database.write() as connection:
             connection.executemany(_PUBLISH, rows)
-        for watch in self._watches:
-            watch.wake()
+        self._wake()
 
     def claim(self, subscription: str, limit: int, lease_seconds: float, now: datetime) -> Sequence[Delivery]:
         """At most `limit` events that are due, oldest first; others can't have them during the lease.
@@ -145,18 +124,16 @@ class SqliteEvents:
         with self._database.read() as connection:
             if not connection.execute(_DUE, (subscription, present, 1)).fetchall():
                 return []
+        claimed = []
         with self._database.write(durable=False) as connection:
-            rows = connection.execute(_DUE, (subscription, present, limit)).fetchall()
-            for row_id, _event, attempt in rows:
-                if attempt > self._retry.max_attempts:
-                    _bury(connection, row_id, _NO_ANSWER, present)
+            for row_id, text, attempt in connection.execute(_DUE, (subscription, present, limit)).fetchall():
+                if self._is_last(subscription, attempt - 1):
+                    self._give_up(connection, subscription, text, attempt - 1, _NO_ANSWER)
+                    connection.execute(_ACK, (row_id,))
                 else:
                     connection.execute(_LEASE, (present + lease_seconds, attempt, row_id))
-        return [
-            Delivery(row_id, _decode(event), attempt)
-            for row_id, event, attempt in rows
-            if attempt <= self._retry.max_attempts
-        ]
+                    claimed.append(Delivery(row_id, _decode(text), attempt))
+        return claimed
 
     def ack(self, ids: Sequence[int]) -> None:
         """These are handled. Also counts when the lease has ended meanwhile."""
@@ -165,37 +142,23 @@ class SqliteEvents:
 
     def fail(self, id: int, reason: str, now: datetime) -> None:
         """Handling failed: again later, or a dead letter after the last attempt."""
-        present = now.timestamp()
         with self._database.write(durable=False) as connection:
-            row = connection.execute(_ATTEMPTS, (id,)).fetchone()
+            row = connection.execute(_FAILED, (id,)).fetchone()
             if row is None:  # handled after all, by whoever had it next
                 return
-            if row[0] >= self._retry.max_attempts:
-                _bury(connection, id, reason, present)
+            subscription, text, attempts = row
+            if self._is_last(subscription, attempts):
+                self._give_up(connection, subscription, text, attempts, reason)
+                connection.execute(_ACK, (id,))
             else:
-                delay_seconds = self._retry.delay_seconds(row[0], self._jitter())
-                connection.execute(_DELAY, (present + delay_seconds, id))
-
-    def dead_letters(self, subscription: str, limit: int = 100) -> Sequence[DeadLetter]:
-        """The events that were given up, oldest first."""
-        with self._database.read() as connection:
-            rows = connection.execute(_DEAD, (subscription, limit)).fetchall()
-        return [
-            DeadLetter(row_id, name, _decode(event), attempts, reason, datetime.fromtimestamp(died_at, UTC))
-            for row_id, name, event, attempts, reason, died_at in rows
-        ]
-
-    def replay(self, ids: Sequence[int]) -> None:
-        """Deliver dead letters again, as if they were new."""
-        with self._database.write() as connection:
-            connection.executemany(_REVIVE, [(row_id,) for row_id in ids])
-            connection.executemany(_FORGET, [(row_id,) for row_id in ids])
+                delay_seconds = self._retry.delay_seconds(attempts, self._jitter())
+                connection.execute(_DELAY, (now.timestamp() + delay_seconds, id))
 
     def depths(self) -> Mapping[str, Depth]:
         """Of every subscription."""
         names = sorted({name for names in self._subscriptions.values() for name in names})
         with self._database.read() as connection:
-            return {name: Depth(*connection.execute(_COUNT, (name, name)).fetchone()) for name in names}
+            return {name: Depth(*connection.execute(_COUNT, (name,)).fetchone()) for name in names}
 
     def watch(self, *, poll_seconds: float = 0.05) -> Watch:
         """Something to wait on between claims; `poll_seconds` is how soon it sees other processes.
@@ -209,6 +172,29 @@ class SqliteEvents:
     def close(self) -> None:
         """Close the idle connections. The next call opens again."""
         self._database.close()
+
+    def _wake(self) -> None:
+        for watch in self._watches:
+            watch.wake()
+
+    def _is_last(self, subscription: str, attempts: int) -> bool:
+        return attempts >= self._retry.max_attempts and gives_up(self._subscriptions, subscription)
+
+    def _give_up(
+        self, connection: sqlite3.Connection, subscription: str, text: str, attempts: int, reason: str
+    ) -> None:
+        """Deliver the event to those who take dead letters. They see it as they see another process's."""
+        letter = _dead_letter(text, subscription, attempts, reason)
+        connection.executemany(_PUBLISH, [(taker, letter) for taker in self._subscriptions[DEAD_LETTERS]])
+
+    def _deliver_dead_letters(self, connection: sqlite3.Connection) -> None:
+        """From version 1, which kept dead letters in a table of their own."""
+        for subscription, text, attempts, reason in connection.execute(_OLD_DEAD_LETTERS).fetchall():
+            if gives_up(self._subscriptions, subscription):
+                self._give_up(connection, subscription, text, attempts, reason)
+            else:
+                connection.execute(_PUBLISH, (subscription, text))
+        connection.execute("DROP TABLE dead_letters")
 
 
 class Watch:
@@ -261,23 +247,34 @@ class Watch:
         return self._seen != before
 
 
-def _bury(connection: sqlite3.Connection, id: int, reason: str, now: float) -> None:
-    connection.execute(_BURY, (reason, now, id))
-    connection.execute(_ACK, (id,))
-
-
 def _encode(event: Event) -> str:
+    data = checked_data(event)
     fields = {
         "id": event.id,
         "source": event.source,
         "type": event.type,
         "time": event.time.isoformat(),
-        "data": event.data,
         "attributes": event.attributes,
     }
-    return to_json(fields, what=f"The event {event.id}")
+    return f'{to_json(fields, what=f"The event {event.id}")[:-1]},"data":{data}}}'
 
 
 def _decode(text: str) -> Event:
     fields = json.loads(text)
     return Event(**{**fields, "time": datetime.fromisoformat(fields["time"])})
+
+
+def _dead_letter(text: str, subscription: str, attempts: int, reason: str) -> str:
+    """The event's text, with what is known of its end."""
+    fields = json.loads(text)
+    fields["attributes"] |= {
+        DEAD_LETTER_SUBSCRIPTION: subscription,
+        DEAD_LETTER_ATTEMPTS: str(attempts),
+        DEAD_LETTER_REASON: _shortened(reason),
+    }
+    return to_json(fields, what=f"The event {fields['id']}")
+
+
+def _shortened(reason: str) -> str:
+    """As much as an attribute holds."""
+    return reason.encode(errors="replace")[:MAX_ATTRIBUTE_BYTES].decode(errors="ignore")

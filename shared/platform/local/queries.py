@@ -7,25 +7,21 @@ no comparison matches.
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from shared.errors import InvalidInput
+from shared.platform.checks import is_descending, is_int64, is_text
+from shared.platform.cursors import cursor_at, fingerprint, place_of
 from shared.platform.ports import Filter, Order
 
 Key: TypeAlias = float | str | bytes
 Clause: TypeAlias = tuple[str, list[Any]]  # SQL and what it binds
 Column: TypeAlias = tuple[str, bool]  # SQL, and whether it descends
 
-MAX_IN_VALUES = 30
-
 _NULL = float("-inf")
-_FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,24 +35,24 @@ class Plan:
     fingerprint: str
 
     def cursor_after(self, row: Sequence[Any]) -> str:
-        """The place of `row`, opaque and safe in a URL."""
-        place = json.dumps([self.fingerprint, row[0], *map(_pack, row[3:])], separators=(",", ":"))
-        return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
+        """The place of `row`."""
+        return cursor_at(self.fingerprint, row[0], [_pack(key) for key in row[3:]])
 
 
 def plan(collection: str, where: Sequence[Filter], order_by: Sequence[Order], cursor: str | None) -> Plan:
-    """How to answer a query over `collection`, a checked name.
+    """How to answer a checked query, with all its orders but the id.
 
     Raises:
-        InvalidInput: a filter that no store could answer, or a cursor of another query.
+        InvalidInput: a cursor of another query.
     """
-    fingerprint = _fingerprint(collection, where, order_by)
+    query = fingerprint(collection, where, order_by)
     keys = [_key(order.field) for order in order_by]
     columns = [(key, order.descending) for key, order in zip(keys, order_by, strict=True)]
-    columns.append(("id", bool(order_by) and order_by[-1].descending))
+    columns.append(("id", is_descending(order_by)))
     clauses = [_filter(part) for part in where] + [(f"{key} IS NOT NULL", []) for key in keys]
     if cursor is not None:
-        clauses.append(_after(columns, _place(cursor, fingerprint, len(keys))))
+        last_id, place = place_of(cursor, query, len(keys), _unpack)
+        clauses.append(_after(columns, [*place, last_id]))
     index_name, index_sql = _index(collection, where, columns)
     conditions = "".join(f" AND {sql}" for sql, _ in clauses)
     sql = (
@@ -64,12 +60,10 @@ def plan(collection: str, where: Sequence[Filter], order_by: Sequence[Order], cu
         f"INDEXED BY {index_name} WHERE collection = '{collection}'{conditions} "
         f"ORDER BY {_listed(columns)} LIMIT ?"
     )
-    return Plan(sql, [value for _, values in clauses for value in values], index_name, index_sql, fingerprint)
+    return Plan(sql, [value for _, values in clauses for value in values], index_name, index_sql, query)
 
 
 def _key(field: str) -> str:
-    if not _FIELD.match(field):
-        raise InvalidInput(f"A field is names of letters, digits and '_' joined by dots, not {field!r}.")
     path = "'$" + "".join(f'."{part}"' for part in field.split(".")) + "'"
     value = f"json_extract(data, {path})"
     return (
@@ -87,7 +81,7 @@ def _filter(part: Filter) -> Clause:
     key = _key(part.field)
     if part.op == "in":
         return _one_of(key, part)
-    value, bound = _operand(part, part.value)
+    value, bound = _operand(part.value)
     if part.op == "==":
         return f"{key} = {value}", [bound]
     if part.op == "!=":
@@ -98,36 +92,20 @@ def _filter(part: Filter) -> Clause:
 
 
 def _one_of(key: str, part: Filter) -> Clause:
-    if isinstance(part.value, str) or not isinstance(part.value, Sequence):
-        raise InvalidInput(f"The filter {part.field} in ... needs a list of values.")
-    if not 1 <= len(part.value) <= MAX_IN_VALUES:
-        raise InvalidInput(
-            f"The filter {part.field} in ... takes 1 to {MAX_IN_VALUES} values, not {len(part.value)}."
-        )
-    operands = [_operand(part, value) for value in part.value]
+    operands = [_operand(value) for value in part.value]
     return f"{key} IN ({', '.join(sql for sql, _ in operands)})", [bound for _, bound in operands]
 
 
-def _operand(part: Filter, value: Any) -> tuple[str, Key]:
+def _operand(value: Any) -> tuple[str, Key]:
     """A filter's value as SQL and what it binds. SQLite's parser reads numbers, as in documents."""
     match value:
         case bool():
             return "?", bytes([value])
-        case str() if _is_text(value):
+        case str():
             return "?", value
-        case None if part.op in ("==", "!="):
+        case None:
             return "?", _NULL
-        case int() | float() if abs(value) < float("inf"):
-            return "json_extract(?, '$')", json.dumps(value)
-    raise InvalidInput(
-        f"The filter {part.field} {part.op} needs text, a finite number, true or false"
-        f" (null only with == and !=), not {value!r}."
-    )
-
-
-def _is_text(value: str) -> bool:
-    """Whether it can be stored: no lone surrogates."""
-    return value.encode(errors="ignore").decode() == value
+    return "json_extract(?, '$')", json.dumps(value)
 
 
 def _same_type(part: Filter) -> tuple[str, str]:
@@ -154,10 +132,10 @@ def _after(columns: Sequence[Column], place: Sequence[Any]) -> Clause:
 
 
 def _index(collection: str, where: Sequence[Filter], columns: Sequence[Column]) -> tuple[str, str]:
-    """Equal fields first, then the order; without an order, the first compared field after the equal ones."""
+    """Equal fields first, then the order; without one, the first field with `in` after the equal ones."""
     equal = list(dict.fromkeys(_key(part.field) for part in where if part.op == "=="))
-    ranged = [_key(part.field) for part in where if part.op not in ("==", "!=")] if len(columns) == 1 else []
-    parts = [(key, False) for key in (*sorted(equal), *ranged[:1])]
+    listed_in = [_key(part.field) for part in where if part.op == "in"] if len(columns) == 1 else []
+    parts = [(key, False) for key in (*sorted(equal), *listed_in[:1])]
     flip = columns[0][1]  # an index is read in both directions: keep one for both
     parts += [(key, descending != flip) for key, descending in columns]
     listed = _listed(parts)
@@ -166,12 +144,6 @@ def _index(collection: str, where: Sequence[Filter], columns: Sequence[Column]) 
         name,
         f"CREATE INDEX IF NOT EXISTS {name} ON documents ({listed}) WHERE collection = '{collection}'",
     )
-
-
-def _fingerprint(collection: str, where: Sequence[Filter], order_by: Sequence[Order]) -> str:
-    parts = [(part.field, part.op, part.value) for part in where]
-    orders = [(order.field, order.descending) for order in order_by]
-    return hashlib.sha256(repr((collection, parts, orders)).encode()).hexdigest()[:16]
 
 
 def _pack(key: Key) -> list[Any]:
@@ -186,23 +158,8 @@ def _unpack(packed: Any) -> Key:
             return bytes.fromhex(digits)
         case ["null"]:
             return _NULL
-        case ["value", str(text)] if _is_text(text):
+        case ["value", str(text)] if is_text(text):
             return text
-        case ["value", (int() | float()) as number] if (
-            isinstance(number, float) or -(2**63) <= number < 2**63
-        ):
+        case ["value", (int() | float()) as number] if isinstance(number, float) or is_int64(number):
             return number
     raise ValueError(packed)
-
-
-def _place(cursor: str, fingerprint: str, keys: int) -> list[Any]:
-    """The keys and the id that `cursor` holds."""
-    try:
-        content = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        found, last_id, *packed = json.loads(content)
-        place = [*map(_unpack, packed), last_id]
-    except (ValueError, TypeError, RecursionError):
-        found, last_id, place = None, None, []
-    if found != fingerprint or len(place) != keys + 1 or not (isinstance(last_id, str) and _is_text(last_id)):
-        raise InvalidInput("The cursor isn't one of this query's: start without one.")
-    return place

@@ -6,14 +6,18 @@ import os
 import sqlite3
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from typing import TypeAlias
 
 from shared.errors import ConfigurationError, EngineError, PlatformUnavailable
 from shared.platform.local.files import sync_folder
 
 BUSY_TIMEOUT_SECONDS = 20.0
+
+Upgrade: TypeAlias = Callable[[sqlite3.Connection], None]
+"""Brings a file to the next schema version, inside a transaction."""
 
 _inherited: list[list[sqlite3.Connection]] = []
 """Connections that came through a fork. SQLite forbids to use or to close them in the child."""
@@ -25,10 +29,14 @@ class Database:
     Connections are pooled: as many stay open as were in use at once.
     """
 
-    def __init__(self, path: Path, *, schema: str, version: int) -> None:
+    def __init__(
+        self, path: Path, *, schema: str, version: int, upgrades: Mapping[int, Upgrade] = {}
+    ) -> None:
+        """`upgrades` are by the version that they start from."""
         self._path = path.absolute()
         self._schema = schema
         self._version = version
+        self._upgrades = upgrades
         self._reset()
 
     def _reset(self) -> None:
@@ -97,14 +105,34 @@ class Database:
         if not self._path.exists():
             self._create()
         connection = self._connect(self._path)
-        found = connection.execute("PRAGMA user_version").fetchone()[0]
-        if found != self._version:
+        try:
+            if _version(connection) != self._version:
+                self._upgrade(connection)
+        except BaseException:
             connection.close()
+            raise
+        return connection
+
+    def _upgrade(self, connection: sqlite3.Connection) -> None:
+        """All steps, or none; whoever comes second finds it done."""
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            while (found := _version(connection)) != self._version:
+                self._upgrade_from(found)(connection)
+                connection.execute(f"PRAGMA user_version={found + 1}")
+            connection.execute("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
+            raise
+
+    def _upgrade_from(self, version: int) -> Upgrade:
+        if version not in self._upgrades:
             raise ConfigurationError(
-                f"{self._path} has schema version {found}, this program needs {self._version}: "
+                f"{self._path} has schema version {version}, this program needs {self._version}: "
                 "use the program that made it, or set MLENGINE_HOME to another folder."
             )
-        return connection
+        return self._upgrades[version]
 
     @staticmethod
     def _connect(path: Path) -> sqlite3.Connection:
@@ -135,3 +163,7 @@ class Database:
             connection.executescript(f"BEGIN; {self._schema}; PRAGMA user_version={self._version}; COMMIT;")
         with suppress(FileExistsError):  # somebody else made it first
             os.link(fresh, self._path)
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])

@@ -1,0 +1,13 @@
+-- Predictions per day and model, and the shares of their signals
+SELECT
+  DATE(made_at) AS day,
+  model_id,
+  COUNT(*) AS predictions,
+  COUNTIF(signal = 'up') / COUNT(*) AS up,
+  COUNTIF(signal = 'down') / COUNT(*) AS down,
+  COUNTIF(signal = 'hold') / COUNT(*) AS hold,
+  AVG(probability) AS mean_probability
+FROM predictions
+WHERE made_at >= TIMESTAMP_SUB(CURRENT_TIMESTAMP(), INTERVAL @days DAY)
+GROUP BY day, model_id
+ORDER BY day DESC, model_id

@@ -1,0 +1,11 @@
+-- How many predictions per day were made of the last known candles
+SELECT
+  DATE(made_at) AS day,
+  COUNT(*) AS predictions,
+  COUNTIF(stale) AS stale_predictions,
+  COUNTIF(stale) / COUNT(*) AS stale_share,
+  COUNT(DISTINCT IF(stale, symbol, NULL)) AS stale_symbols
+FROM predictions
+WHERE made_at >= TIMESTAMP_SUB(CURRENT_TIMESTAMP(), INTERVAL @days DAY)
+GROUP BY day
+ORDER BY day DESC
