@@ -1,7 +1,8 @@
 """The ground of the twin on emulators: the managed services' own APIs, all on this machine, all forgetful.
 
 Firestore and Pub/Sub are Google's emulators; Cloud Storage is a package's, with preconditions added;
-Cloud Run Jobs and Cloud Scheduler are stand-ins of ours, spoken to by the official clients.
+Cloud Run Jobs and Cloud Scheduler are stand-ins of ours, spoken to by the official clients. Of the first
+three, those that the settings name are used as they run; the others are started here.
 """
 
 from __future__ import annotations
@@ -33,9 +34,7 @@ FOLDER: Final = "emulators"
 
 
 class Emulated:
-    """The emulators, running; they end with `stack`, and forget everything."""
-
-    keeps_state: Final = False
+    """The emulators, running; those that were started here end with `stack`, and forget everything."""
 
     def __init__(self, settings: Settings, stack: ExitStack, console: Console) -> None:
         """
@@ -43,8 +42,10 @@ class Emulated:
             ConfigurationError: an emulator can't start; says what is missing and how to get it.
         """
         folder = settings.mlengine_home / FOLDER
-        shutil.rmtree(folder, ignore_errors=True)  # what the last ones left: their documents are gone
-        folder.mkdir()
+        self.keeps_state = bool(settings.firestore_emulator_host and settings.storage_emulator_host)
+        if not self.keeps_state:
+            shutil.rmtree(folder, ignore_errors=True)  # what the last ones left: their documents are gone
+        folder.mkdir(exist_ok=True)
 
         def host(emulator: Emulator) -> str:
             return stack.enter_context(run_emulator(emulator)).host
@@ -53,10 +54,12 @@ class Emulated:
         self._door = stack.enter_context(_loopback())
         found = {
             "google_cloud_project": settings.google_cloud_project or PROJECT,
-            "firestore_emulator_host": host(firestore_emulator(folder)),
-            "pubsub_emulator_host": (pubsub := host(pubsub_emulator(folder))),
-            "storage_emulator_host": f"http://{host(storage_emulator(folder, folder=folder / 'objects'))}",
+            "firestore_emulator_host": settings.firestore_emulator_host or host(firestore_emulator(folder)),
+            "pubsub_emulator_host": settings.pubsub_emulator_host or host(pubsub_emulator(folder)),
+            "storage_emulator_host": settings.storage_emulator_host
+            or f"http://{host(storage_emulator(folder, folder=folder / 'objects'))}",
         }
+        pubsub = found["pubsub_emulator_host"]
         environment = {"PLATFORM": str(settings.platform), **{k.upper(): v for k, v in found.items()}}
         executions, schedules = folder / "executions", folder / "schedules"
         found |= {

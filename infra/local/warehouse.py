@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -41,6 +41,7 @@ LEASE_SECONDS: Final = 60.0
 MANY_FILES: Final = 16
 SMALL_ROWS: Final = 100_000
 _COMPRESSION_LEVEL: Final = 3
+_A_MOMENT_SECONDS: Final = 0.00001
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ class Source(Protocol):
 class BusSource:
     """A subscription of the twin's own bus.
 
-    Its first claim takes over what the twin before had claimed when it was killed, without waiting for
+    Its first claims take over what the twin before had claimed when it was killed, without waiting for
     its leases: only one twin keeps the rows of a state folder.
     """
 
@@ -78,15 +79,15 @@ class BusSource:
         self._events = events
         self._now = now
         self._subscription = subscription
-        self._is_first = True
+        self._leases_end: datetime | None = now() + timedelta(seconds=LEASE_SECONDS)
 
     def claim(self, limit: int) -> Sequence[Taken]:
-        if self._is_first:  # seen from when all leases have ended, the new ones included
-            leases_end = self._now() + timedelta(seconds=LEASE_SECONDS)
-            deliveries = self._events.claim(self._subscription, limit, 0.0, leases_end)
-        else:
+        if self._leases_end is None:
             deliveries = self._events.claim(self._subscription, limit, LEASE_SECONDS, self._now())
-        self._is_first = self._is_first and len(deliveries) == limit
+        else:  # as if all leases had ended; the new ones end right after, so that none is claimed twice
+            deliveries = self._events.claim(self._subscription, limit, _A_MOMENT_SECONDS, self._leases_end)
+            if len(deliveries) < limit:
+                self._leases_end = None
         return [Taken(str(delivery.id), delivery.event) for delivery in deliveries]
 
     def ack(self, handles: Sequence[str]) -> None:
@@ -138,7 +139,6 @@ class WarehouseWriter:
                 raise
             for first in range(0, len(rows.handles), STEP_SIZE):
                 self._source.ack(rows.handles[first : first + STEP_SIZE])
-                time.sleep(PAUSE_SECONDS)
         return taken
 
     def compact(self) -> None:

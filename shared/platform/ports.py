@@ -320,7 +320,7 @@ class Schedules(Protocol):
         ...
 
     def fire(self, name: str) -> None:
-        """Publish its event now, also when it is paused; durable on return.
+        """Publish its event now, also when it is paused. On return the platform has taken the order.
 
         Raises:
             NotFound: no such schedule.

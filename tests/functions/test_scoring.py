@@ -73,7 +73,8 @@ def test_a_request_is_queued_and_answered_at_once(engine: Engine) -> None:
     assert {name: shown[name] for name in answer} == answer
     assert (shown["tasks"], shown["progress"]["tasks"], shown["progress"]["symbols"]) == ([], 3, 0)
     assert started(engine) == []
-    assert engine.events.depths()["scoring"].pending == 1
+    (delivery,) = engine.events.claim("scoring", 9, 0, engine.instance.platform.now())
+    assert delivery.event.data == {"scoring_id": answer["scoring_id"], **answer["request"]}
 
 
 def test_the_job_starts_once_with_its_tasks_however_often_the_event_comes(engine: Engine) -> None:

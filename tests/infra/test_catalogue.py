@@ -78,7 +78,7 @@ def test_every_topic_that_is_published_to_exists() -> None:
         topic
         for file in (ROOT / "shared").rglob("*.py")
         for topic in re.findall(
-            r'"((?:candles|training|model|predictions|alerts)\.[a-z]+ed|predictions\.made|dead\.letters)"',
+            r'"((?:candles|training|scoring|model|predictions|alerts)\.[a-z]+ed|predictions\.made|dead\.letters)"',
             file.read_text(),
         )
     }

@@ -14,7 +14,15 @@ from typing import Any
 
 import pytest
 
-from infra.local.warehouse import MANY_FILES, SUBSCRIPTION, BusSource, Taken, WarehouseWriter, _write_file
+from infra.local.warehouse import (
+    MANY_FILES,
+    STEP_SIZE,
+    SUBSCRIPTION,
+    BusSource,
+    Taken,
+    WarehouseWriter,
+    _write_file,
+)
 from shared.monitoring.warehouse import FOLDER, TABLE, Warehouse
 from shared.platform.local.events import RetryPolicy, SqliteEvents
 from tests.contracts.workers import wait_for
@@ -200,7 +208,15 @@ def test_what_a_killed_writer_had_claimed_is_taken_over_at_once(bus: Bus) -> Non
     bus.publish(*made(3))
     assert len(BusSource(bus.events, now).claim(10)) == 3
     assert bus.events.claim(SUBSCRIPTION, 10, 60, now()) == []
-    assert bus.writer.write_once() == 3
+    assert WarehouseWriter(BusSource(bus.events, now), bus.home).write_once() == 3
+
+
+def test_a_large_takeover_hands_each_event_out_once(bus: Bus) -> None:
+    bus.publish(*made(3 * STEP_SIZE))
+    bus.events.claim(SUBSCRIPTION, 3 * STEP_SIZE, 60, now())
+    source = BusSource(bus.events, now)
+    found = [taken.event.id for _ in range(5) for taken in source.claim(STEP_SIZE)]
+    assert len(found) == len(set(found)) == 3 * STEP_SIZE
 
 
 def _write_until_killed(home: Path) -> None:

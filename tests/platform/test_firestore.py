@@ -264,7 +264,7 @@ def test_counts_are_exact_while_answers_are_lost(
     ended = threading.Event()
 
     def disturb() -> None:
-        while not ended.wait(0.1):
+        while not ended.wait(0.2):
             proxy.lose(1)
 
     def count(writer: int) -> None:

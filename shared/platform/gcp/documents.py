@@ -47,9 +47,9 @@ if TYPE_CHECKING:
     import stamina
     from google.cloud.firestore_v1.services.firestore import FirestoreClient
 
-ATTEMPTS = 10
+_ATTEMPTS = 25  # the time ends them first
 _FIRST_WAIT_SECONDS = 0.02
-_LONGEST_WAIT_SECONDS = 1.0
+_LONGEST_WAIT_SECONDS = 0.5
 _SHORTEST_CALL_SECONDS = 0.5
 _LONG_AGO = (0, 0)  # an update time that no document has
 _CHANNEL_OPTIONS = (
@@ -198,7 +198,7 @@ class FirestoreDocuments:
         end = time.monotonic() + self._project.timeout_seconds
         attempts = stamina.retry_context(
             on=PlatformUnavailable,
-            attempts=ATTEMPTS,
+            attempts=_ATTEMPTS,
             timeout=self._project.timeout_seconds,
             wait_initial=_FIRST_WAIT_SECONDS,
             wait_max=_LONGEST_WAIT_SECONDS,
