@@ -11,6 +11,7 @@ from typing import ClassVar
 from infra.local.dispatcher import Dispatcher
 from infra.local.parts import Door, Part, Running
 from infra.local.scheduler import Scheduler
+from infra.local.warehouse import BusSource, WarehouseWriter
 from shared.config import Settings
 from shared.errors import ConfigurationError
 from shared.platform.local.events import SqliteEvents
@@ -35,7 +36,8 @@ class Embedded:
         dispatcher = Dispatcher(platform.events, push, running.api_key, platform.now)
         subscriptions = [name for names in running.catalogue.subscriptions.values() for name in names]
         delivery = Part(partial(dispatcher.start, subscriptions), dispatcher.stop)
-        return [delivery, fired_schedules(running)]
+        writer = WarehouseWriter(BusSource(platform.events, platform.now), self.settings.mlengine_home)
+        return [delivery, fired_schedules(running), Part(writer.start, writer.stop)]
 
     def doors(self, running: Running) -> Sequence[Door]:  # noqa: ARG002 - what the other ground needs
         return []

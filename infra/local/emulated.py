@@ -19,15 +19,19 @@ from infra.catalogue import read_catalogue
 from infra.emulators.google import firestore_emulator, pubsub_emulator
 from infra.emulators.processes import Emulator
 from infra.emulators.processes import running as run_emulator
+from infra.emulators.pull import PullSource
 from infra.emulators.run import run_standin
 from infra.emulators.scheduler import scheduler_standin, set_up
 from infra.emulators.storage import create_bucket, storage_emulator
 from infra.emulators.topology import provision
 from infra.local.parts import Door, Part, Running
 from infra.local.push_door import PushDoor, push_path
+from infra.local.warehouse import SUBSCRIPTION, WarehouseWriter
 from shared.config import Settings
+from shared.monitoring.warehouse import FOLDER as WAREHOUSE
 from shared.platform.gcp.project import Project
-from shared.platform.topics import TOPICS
+from shared.platform.gcp.rest import GoogleRest
+from shared.platform.topics import DEAD_LETTERS, EXPORTS, TOPICS
 
 PROJECT: Final = "mlengine-twin"
 FOLDER: Final = "emulators"
@@ -44,7 +48,8 @@ class Emulated:
         folder = settings.mlengine_home / FOLDER
         self.keeps_state = bool(settings.firestore_emulator_host and settings.storage_emulator_host)
         if not self.keeps_state:
-            shutil.rmtree(folder, ignore_errors=True)  # what the last ones left: their documents are gone
+            for left in (folder, settings.mlengine_home / WAREHOUSE):  # what goes with them is gone
+                shutil.rmtree(left, ignore_errors=True)
         folder.mkdir(exist_ok=True)
 
         def host(emulator: Emulator) -> str:
@@ -78,11 +83,15 @@ class Emulated:
         project = Project.of(self.settings)
         port = self._door.getsockname()[1]
         create_bucket(project.storage_url, project.bucket)
+        provision(project, {**EXPORTS, DEAD_LETTERS: TOPICS[DEAD_LETTERS]}, None)  # the latter: see next
         provision(project, TOPICS, lambda function: f"http://127.0.0.1:{port}{push_path(function)}")
         set_up(project, read_catalogue().schedules)
 
     def parts(self, running: Running) -> Sequence[Part]:  # noqa: ARG002 - what the other ground needs
-        return []
+        project = Project.of(self.settings)
+        source = PullSource(project, GoogleRest(project), SUBSCRIPTION)
+        writer = WarehouseWriter(source, self.settings.mlengine_home)
+        return [Part(writer.start, writer.stop)]
 
     def doors(self, running: Running) -> Sequence[Door]:
         return [Door(self._door, PushDoor(running.gateway.functions, running.api_key))]

@@ -44,11 +44,11 @@ def _local(home: Path) -> Platform:
     from shared.platform.local.jobs import SubprocessJobs
     from shared.platform.local.schedules import DocumentSchedules
     from shared.platform.local.secrets import LocalSecrets
-    from shared.platform.topics import TOPICS
+    from shared.platform.topics import TOPICS, with_exports
     from shared.platform.versioned import VersionedDocuments
 
     documents = VersionedDocuments(SqliteDocuments(home / "documents.sqlite3"))
-    events = SqliteEvents(home / "events.sqlite3", TOPICS)
+    events = SqliteEvents(home / "events.sqlite3", with_exports(TOPICS))
     return Platform(
         documents=documents,
         blobs=FolderBlobs(home / "blobs"),

@@ -144,6 +144,40 @@ def test_prediction_is_in_the_audit_by_id_and_among_the_recent(twin: Twin) -> No
     assert stored["features"]
 
 
+def test_prediction_is_a_row_that_sql_finds(twin: Twin) -> None:
+    prediction_id = twin.get("/predict", symbol="IBM")["prediction_id"]
+
+    def found() -> list[Any]:
+        sql = "SELECT prediction_id, ARRAY_LENGTH(JSON_QUERY_ARRAY(features)) AS n FROM predictions"
+        rows = twin.mlengine("audit", "query", sql, "--json", "--limit", "1000")["rows"]
+        return [row for row in rows if row["prediction_id"] == prediction_id]
+
+    [row] = wait_until(found, "the prediction is in the warehouse")
+    assert row["n"] == 38
+
+
+def test_schedules_are_set_up(twin: Twin) -> None:
+    schedules = {one["name"]: one for one in twin.get("/admin/schedules")["schedules"]}
+    assert {"retrain", "ingest"} <= set(schedules)
+    assert not any(one["paused"] for one in schedules.values())
+
+
+def test_schedule_fired_by_hand_is_handled_through_its_topic(twin: Twin) -> None:
+    twin.post("/admin/schedules/ingest/pause", None)
+    assert twin.get("/admin/schedules")["schedules"][0]["paused"] is True
+    before = len(_log(twin, "candles.requested"))
+    twin.post("/admin/schedules/ingest/run", None)
+    wait_until(lambda: len(_log(twin, "candles.requested")) > before, "the event is delivered")
+    twin.post("/admin/schedules/ingest/resume", None)
+
+
+def _log(twin: Twin, event_type: str) -> list[dict[str, Any]]:
+    """The log lines of handled events of a type."""
+    lines = (twin.home / "logs" / "twin.jsonl").read_text().splitlines()
+    found = (json.loads(line) for line in lines if event_type in line)
+    return [line for line in found if line.get("status") == 204 and event_type in line["event_types"]]
+
+
 def test_batch_answers_each_symbol_alone(twin: Twin) -> None:
     batch = twin.post("/predict/batch", {"symbols": ["AAPL", "NOPE", "MSFT"]})
     good = [entry["prediction"] for entry in batch["results"] if entry["prediction"]]

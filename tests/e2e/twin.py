@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -98,6 +99,20 @@ class Twin:
 
     def post(self, path: str, body: Any, status: int = 200) -> Any:
         return _json(self.client.post(path, json=body), status)
+
+    def mlengine(self, *words: str) -> Any:
+        """The JSON document of a command of the command line, which must succeed."""
+        done = subprocess.run(
+            [sys.executable, "-m", "shared.cli", *words],
+            cwd=ROOT,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return json.loads(done.stdout)
 
     def children(self, *words: str) -> list[psutil.Process]:
         """The processes it has started, those whose command line has all `words`."""

@@ -32,7 +32,7 @@ from shared.platform.gcp.values import EXPIRY_FIELD, WRITE_FIELD, revision_of
 from shared.platform.ports import Create, Data, Delete, Filter, Order, Put, Replace
 from tests.contracts.racing import race
 from tests.emulators import Emulators
-from tests.platform.proxy import LossyProxy, lossy
+from tests.proxy import Proxy, proxy_to
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -62,13 +62,13 @@ def documents(project: Project) -> Iterator[FirestoreDocuments]:
 
 
 @pytest.fixture
-def proxy(emulators: Emulators) -> Iterator[LossyProxy]:
-    with lossy(emulators.firestore) as made:
+def proxy(emulators: Emulators) -> Iterator[Proxy]:
+    with proxy_to(emulators.firestore) as made:
         yield made
 
 
 @pytest.fixture
-def shaky(project: Project, proxy: LossyProxy) -> Iterator[FirestoreDocuments]:
+def shaky(project: Project, proxy: Proxy) -> Iterator[FirestoreDocuments]:
     """The same database through the proxy."""
     through = dataclasses.replace(project, firestore_url=f"http://{proxy.host}")
     made = FirestoreDocuments(through, GoogleRest(through))
@@ -184,7 +184,7 @@ def test_each_write_leaves_another_token(project: Project, documents: FirestoreD
 
 
 def test_a_written_batch_whose_answer_was_lost_is_taken_for_written(
-    documents: FirestoreDocuments, shaky: FirestoreDocuments, proxy: LossyProxy
+    documents: FirestoreDocuments, shaky: FirestoreDocuments, proxy: Proxy
 ) -> None:
     shaky.commit([Put("warm", "up", {})])
     for turn in range(40):
@@ -207,7 +207,7 @@ def test_a_written_batch_whose_answer_was_lost_is_taken_for_written(
 
 
 def test_who_lost_a_race_is_told_so_even_when_the_answer_is_lost(
-    documents: FirestoreDocuments, shaky: FirestoreDocuments, proxy: LossyProxy
+    documents: FirestoreDocuments, shaky: FirestoreDocuments, proxy: Proxy
 ) -> None:
     (old,) = documents.commit([Create("things", "a", {"n": 1})])
     documents.commit([Replace("things", "a", {"n": 2}, old)])
@@ -229,7 +229,7 @@ def test_who_lost_a_race_is_told_so_even_when_the_answer_is_lost(
 
 
 def test_a_batch_that_arrives_after_it_was_given_up_is_taken_for_written(
-    documents: FirestoreDocuments, shaky: FirestoreDocuments, proxy: LossyProxy
+    documents: FirestoreDocuments, shaky: FirestoreDocuments, proxy: Proxy
 ) -> None:
     """The documents are read before it arrives, so it is sent again: then it finds itself."""
     shaky.commit([Put("warm", "up", {})])
@@ -247,7 +247,7 @@ def test_a_batch_that_arrives_after_it_was_given_up_is_taken_for_written(
     assert proxy.delayed == 30
 
 
-def test_a_query_whose_answer_was_lost_is_asked_again(shaky: FirestoreDocuments, proxy: LossyProxy) -> None:
+def test_a_query_whose_answer_was_lost_is_asked_again(shaky: FirestoreDocuments, proxy: Proxy) -> None:
     shaky.commit([Put("things", f"{n}", {"n": n}) for n in range(10)])
     for _ in range(20):
         proxy.lose(1)
@@ -257,7 +257,7 @@ def test_a_query_whose_answer_was_lost_is_asked_again(shaky: FirestoreDocuments,
 
 
 def test_counts_are_exact_while_answers_are_lost(
-    documents: FirestoreDocuments, shaky: FirestoreDocuments, proxy: LossyProxy
+    documents: FirestoreDocuments, shaky: FirestoreDocuments, proxy: Proxy
 ) -> None:
     """Many writers of one counter; each entry in the log was counted once, and none is missing."""
     shaky.commit([Put("warm", "up", {})])
