@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from shared.platform.scheduling import NAME, check_cron, check_timezone
 from shared.platform.topics import TOPICS
@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CATALOGUE_FILE = ROOT / "functions" / "catalogue.yaml"
 
 RouteText = Annotated[str, Field(pattern=r"^(GET|POST|PUT|DELETE) /\S*$")]
+Folder = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")]
 Permission = Literal[
     "documents.get",
     "documents.read",
@@ -37,24 +38,71 @@ _CLIENTS: Mapping[Permission, str] = {
 """The extra that brings the official client which a permission needs; the others are used over REST."""
 
 
-class Entry(BaseModel):
-    """One function as the catalogue lists it."""
+def _topic(text: str) -> str:
+    if text not in TOPICS:
+        raise ValueError(f"the topic must be one of {', '.join(sorted(TOPICS))}, found {text!r}")
+    return text
+
+
+Topic = Annotated[str, AfterValidator(_topic)]
+
+
+class Workload(BaseModel):
+    """What runs, and what it may do there: `may` names the kinds, the lists on what."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     purpose: str
+    memory_mb: int = Field(ge=128, le=32768)
+    cpu: float = Field(gt=0, le=8)
+    may: tuple[Permission, ...]
+    reads: tuple[Folder, ...] = ()
+    writes: tuple[Folder, ...] = ()
+    deletes: tuple[Folder, ...] = ()
+    publishes: tuple[Topic, ...] = ()
+    settings: tuple[str, ...]
+    secrets: tuple[str, ...]
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Self:
+        """A kind of permission needs a list, and a list its kind."""
+        self._agree("blobs.write", self.writes, "writes")
+        self._agree("events.publish", self.publishes, "publishes")
+        if "blobs.write" not in self.may:
+            self._agree("blobs.read", self.reads, "reads")
+        if not set(self.deletes) <= set(self.writes):
+            raise ValueError("what it deletes from is also under 'writes'")
+        return self
+
+    def _agree(self, permission: Permission, on: tuple[str, ...], key: str) -> None:
+        if (permission in self.may) is not bool(on):
+            raise ValueError(f"'{permission}' under 'may' and a list under '{key}' go together")
+
+
+class Job(Workload):
+    """One job as the catalogue lists it: `python -m shared.jobs.<name>`."""
+
+    parallelism: int = Field(ge=1, le=100)
+    retries: int = Field(ge=0, le=10)
+    timeout_seconds: int = Field(ge=1, le=604_800)
+
+
+class Entry(Workload):
+    """One function as the catalogue lists it."""
+
     routes: tuple[RouteText, ...] = ()
     topic: str | None = None
     requires: tuple[str, ...] = ()
-    memory_mb: int = Field(ge=128, le=32768)
-    cpu: float = Field(gt=0, le=8)
     concurrency: int = Field(ge=1, le=1000)
     timeout_seconds: int = Field(ge=1, le=3600)
     min_instances: int = Field(0, ge=0)
     max_instances: int = Field(ge=1, le=1000)
-    may: tuple[Permission, ...]
-    settings: tuple[str, ...]
-    secrets: tuple[str, ...]
+    runs: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _runs_what_it_may(self) -> Self:
+        self._agree("jobs.run", self.runs, "runs")
+        return self
 
     @property
     def extras(self) -> list[str]:
@@ -73,12 +121,6 @@ def _timezone(text: str) -> str:
     return text
 
 
-def _topic(text: str) -> str:
-    if text not in TOPICS:
-        raise ValueError(f"the topic must be one of {', '.join(sorted(TOPICS))}, found {text!r}")
-    return text
-
-
 class Schedule(BaseModel):
     """What is published when: `data` on `topic`, whenever `cron` says so in `timezone`."""
 
@@ -87,7 +129,7 @@ class Schedule(BaseModel):
     purpose: str
     cron: Annotated[str, AfterValidator(_cron)]
     timezone: Annotated[str, AfterValidator(_timezone)]
-    topic: Annotated[str, AfterValidator(_topic)]
+    topic: Topic
     data: Mapping[str, Any]
 
 
@@ -95,7 +137,23 @@ class Catalogue(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     functions: Mapping[str, Entry]
+    jobs: Mapping[str, Job] = Field(default_factory=dict)
     schedules: Mapping[Annotated[str, Field(pattern=f"^{NAME}$")], Schedule] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _runs_what_there_is(self) -> Self:
+        for name, entry in self.functions.items():
+            if unknown := set(entry.runs) - set(self.jobs):
+                raise ValueError(f"{name} runs {', '.join(sorted(unknown))}: no such job in this catalogue")
+        return self
+
+    @property
+    def workloads(self) -> dict[str, Workload]:
+        """All that runs, functions before jobs, by what it is: "function predict", "job train"."""
+        return {
+            **{f"function {name}": entry for name, entry in self.functions.items()},
+            **{f"job {name}": job for name, job in self.jobs.items()},
+        }
 
     @cached_property
     def subscriptions(self) -> dict[str, list[str]]:

@@ -14,7 +14,7 @@ locals {
   # Path -> function. A parameter is one part of the path, whatever its name.
   paths = merge([
     for name, function in var.functions : {
-      for route in function.routes : replace(split(" ", route)[1], "/\\{\\w+\\}/", "*") => name
+      for path in distinct([for route in function.routes : replace(split(" ", route)[1], "/\\{\\w+\\}/", "*")]) : path => name
     }
   ]...)
   fixed     = [for path in sort(keys(local.paths)) : path if !strcontains(path, "*")]
@@ -25,10 +25,11 @@ locals {
     for path in concat(local.fixed, local.templates) : {
       function    = local.paths[path]
       is_template = strcontains(path, "*")
-      matches = distinct([
-        for text in [path, "${path}/", "${var.api_prefix}${path}", "${var.api_prefix}${path}/"] :
-        startswith(text, "//") || endswith(text, "//") ? trimsuffix(text, "/") : text
-      ])
+      matches = compact(flatten([
+        for prefix in ["", var.api_prefix] : [
+          for end in ["", "/"] : "${prefix}${trimsuffix(path, "/")}${end}"
+        ]
+      ]))
     }
   ]
 }

@@ -58,10 +58,11 @@ variable "functions" {
   }
 
   validation {
+    # Parameters that differ by their names alone are the same path.
     condition = length(flatten([
-      for function in values(var.functions) : distinct([for route in function.routes : replace(route, "/^\\w+ |\\{\\w+\\}/", "")])
+      for function in values(var.functions) : distinct([for route in function.routes : replace(split(" ", route)[1], "/\\{\\w+\\}/", "*")])
       ])) == length(distinct(flatten([
-        for function in values(var.functions) : [for route in function.routes : replace(route, "/^\\w+ |\\{\\w+\\}/", "")]
+        for function in values(var.functions) : [for route in function.routes : replace(split(" ", route)[1], "/\\{\\w+\\}/", "*")]
     ])))
     error_message = "A path belongs to one function, whatever the method: list all its routes with one function."
   }
