@@ -46,6 +46,8 @@ COLLECTIONS: Final[Mapping[str, Collection]] = MappingProxyType(
         "model-versions": Collection("the registered versions"),
         "model-counters": Collection("the last version number of each model"),
         "runs": Collection("training runs"),
+        "scorings": Collection("scorings of many symbols: what was asked, and how they ended"),
+        "scoring-tasks": Collection("how far each task of a scoring is"),
         "candles": Collection("which Parquet parts hold each symbol's candles"),
         "candle_tails": Collection("each symbol's last candles"),
         "schedules": Collection("the twin's schedules, and which are paused"),
