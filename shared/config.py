@@ -62,6 +62,8 @@ class Settings(BaseSettings):
 
     admin_api_key: SecretStr | None = Field(None, min_length=16)
     open_routes: Annotated[tuple[str, ...], NoDecode] = ()
+    event_senders: Annotated[tuple[str, ...], NoDecode] = ()
+    invokers_checked: bool = False
 
     market_data_url: str = Field("http://127.0.0.1:8081", pattern=r"^https?://[^\s]+$")
     market_calendar: Literal["XNYS", "24/7"] = "XNYS"
@@ -82,7 +84,7 @@ class Settings(BaseSettings):
     train_random_state: int = 42
     train_cv_folds: int = Field(6, ge=2, le=50)
 
-    @field_validator("open_routes", "train_symbols", mode="before")
+    @field_validator("open_routes", "event_senders", "train_symbols", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):

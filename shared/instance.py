@@ -135,10 +135,10 @@ class Instance:
     @cached_property
     def dead_letters(self) -> DeadLetters:
         from shared.monitoring.deadletters import DeadLetters
-        from shared.platform.topics import TOPICS
+        from shared.platform.topics import TOPICS, with_exports
 
         p = self.platform
-        return DeadLetters(p.documents, p.events, TOPICS, p.now)
+        return DeadLetters(p.documents, p.events, with_exports(TOPICS), p.now)
 
     @cached_property
     def training_desk(self) -> TrainingDesk:

@@ -16,10 +16,10 @@ import pytest
 import typer
 from typer.core import TyperGroup
 
+from shared.access.roles import EVENTS_ROUTE
 from shared.cli.app import app
 from shared.config import Settings
 from shared.web.documentation import OPENAPI_FILE
-from shared.web.function import EVENTS_ROUTE
 from shared.web.routing import bare
 
 ROOT = Path(__file__).resolve().parent.parent

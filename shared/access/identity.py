@@ -6,10 +6,10 @@ import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from shared.access.roles import Role
+from shared.access.roles import EVENTS_ROUTE, Role
 from shared.config import Environment, Settings
 from shared.errors import Forbidden, NotFound, Unauthenticated
-from shared.platform.ports import Secrets
+from shared.platform.ports import Identities, Secrets
 
 ADMIN_KEY_SECRET = "admin-api-key"  # noqa: S105 - the secret's name, not its value
 
@@ -44,16 +44,25 @@ def presented_key(header: Callable[[str], str | None]) -> str | None:
     return token.strip() if scheme.lower() == "bearer" and token else None
 
 
+def is_token(key: str) -> bool:
+    """Whether it has the form of a signed token (JWS: three parts joined by dots), which no key has."""
+    return key.count(".") == 2
+
+
 class Gatekeeper:
     """Decides who a caller is and whether the route is open to it.
 
     In development, callers without a key may do what a predictor may; elsewhere they may call
-    health and ready, and the routes listed in OPEN_ROUTES.
+    health and ready, and the routes listed in OPEN_ROUTES. Events are taken from administrators, and from
+    the service accounts in EVENT_SENDERS by the tokens that Google signs for them.
     """
 
-    def __init__(self, settings: Settings, secrets: Secrets, roles: Mapping[str, Role]) -> None:
+    def __init__(
+        self, settings: Settings, secrets: Secrets, identities: Identities, roles: Mapping[str, Role]
+    ) -> None:
         self._settings = settings
         self._secrets = secrets
+        self._identities = identities
         self._roles = roles
         self._admin_key: bytes | None = None
         development = settings.env is Environment.DEVELOPMENT
@@ -69,6 +78,8 @@ class Gatekeeper:
         """
         needed = self._roles[route]
         key = presented_key(header)
+        if route == EVENTS_ROUTE and key is not None and header("x-api-key") is None and is_token(key):
+            return self._sender(key, header("host") or "")
         identity = self._anonymous if key is None else self._identify(key)
         if identity.role >= needed or route in self._open:
             return identity
@@ -77,6 +88,13 @@ class Gatekeeper:
                 f"{route} needs a key of role {needed.label}: send it as 'X-API-Key: <key>'."
             )
         raise Forbidden(f"{route} needs role {needed.label}; this key has role {identity.role.label}.")
+
+    def _sender(self, token: str, host: str) -> Identity:
+        """Whose token it is. Its audience is this very address: Cloud Run finds us by the same host."""
+        email = self._identities.verify(token, f"https://{host}")
+        if email not in self._settings.event_senders:
+            raise Forbidden(f"{email} may not deliver events here: EVENT_SENDERS doesn't list it.")
+        return Identity(email, Role.ADMIN)
 
     def _identify(self, key: str) -> Identity:
         if hmac.compare_digest(key.encode(), self._expected_admin_key()):

@@ -21,6 +21,9 @@ class Role(IntEnum):
         return self.name.lower()
 
 
+EVENTS_ROUTE: Final = "POST /"
+"""Where events are delivered to a function."""
+
 ROLES: Final = MappingProxyType(
     {
         "GET /health": Role.PUBLIC,
@@ -61,7 +64,7 @@ ROLES: Final = MappingProxyType(
         "POST /admin/schedules/{name}/run": Role.ADMIN,
         "GET /admin/deadletters": Role.ADMIN,
         "POST /admin/deadletters/replay": Role.ADMIN,
-        "POST /": Role.ADMIN,
+        EVENTS_ROUTE: Role.ADMIN,
     }
 )
-"""Route -> the least role that may call it. `POST /` takes events."""
+"""Route -> the least role that may call it."""

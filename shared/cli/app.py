@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 from shared.cli.commands import (
     audit,
+    cost,
     data,
     deadletters,
     engine,
@@ -64,5 +65,17 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.callback()(common)
-for module in (engine, data, training, models, predictions, scoring, audit, schedules, deadletters, state):
+for module in (
+    engine,
+    data,
+    training,
+    models,
+    predictions,
+    scoring,
+    audit,
+    schedules,
+    deadletters,
+    state,
+    cost,
+):
     module.register(app)

@@ -83,7 +83,8 @@ class ScoringJob:
         plan = _Plan(self._instance, scoring)
         with StopSignals() as signals:
             share = self._task.share(range(scoring.request.tasks))
-            return max(_TaskWork(self._instance, self._task, plan, index, signals).run() for index in share)
+            ends = (_TaskWork(self._instance, self._task, plan, index, signals).run() for index in share)
+            return max(ends, default=Exit.DONE)  # by hand, more processes may be started than there are tasks
 
 
 class _Plan:

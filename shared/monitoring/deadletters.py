@@ -133,7 +133,7 @@ class DeadLetters:
     def __init__(
         self, documents: Documents, events: Events, topics: Mapping[str, Sequence[str]], now: Now
     ) -> None:
-        """`topics` says which functions take each."""
+        """`topics` says who takes each: functions, and exports."""
         self._documents = documents
         self._events = events
         self._topics = topics

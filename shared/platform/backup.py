@@ -256,4 +256,3 @@ def _copy_blobs(source: Blobs, target: Blobs, report: Report) -> tuple[int, int]
             raise Conflict(f"There is another blob {info.name} already.")
         report("blobs", done + 1, len(every_blob))
     return len(every_blob), size_bytes
-

@@ -41,6 +41,7 @@ def _local(home: Path) -> Platform:
     from shared.platform.local.blobs import FolderBlobs
     from shared.platform.local.documents import SqliteDocuments
     from shared.platform.local.events import SqliteEvents
+    from shared.platform.local.identities import NoIdentities
     from shared.platform.local.jobs import SubprocessJobs
     from shared.platform.local.schedules import DocumentSchedules
     from shared.platform.local.secrets import LocalSecrets
@@ -56,6 +57,7 @@ def _local(home: Path) -> Platform:
         jobs=SubprocessJobs(home / "jobs", root=_ROOT, environment={"MLENGINE_HOME": str(home)}),
         secrets=LocalSecrets(home / "secrets"),
         schedules=DocumentSchedules(documents, events, _now, _new_id),
+        identities=NoIdentities(),
         now=_now,
         new_id=_new_id,
     )
@@ -65,11 +67,13 @@ def _google(settings: Settings) -> Platform:
     from shared.platform.gcp.blobs import GcsBlobs
     from shared.platform.gcp.documents import FirestoreDocuments
     from shared.platform.gcp.events import PubsubEvents
+    from shared.platform.gcp.identities import GoogleIdentities
     from shared.platform.gcp.jobs import CloudRunJobs
     from shared.platform.gcp.project import Project
     from shared.platform.gcp.rest import GoogleRest
     from shared.platform.gcp.schedules import CloudSchedules
     from shared.platform.gcp.secrets import SecretManager
+    from shared.platform.local.identities import NoIdentities
     from shared.platform.topics import TOPICS
     from shared.platform.versioned import VersionedDocuments
 
@@ -83,6 +87,11 @@ def _google(settings: Settings) -> Platform:
         jobs=CloudRunJobs(project, documents),
         secrets=SecretManager(project, rest),
         schedules=CloudSchedules(project),
+        identities=(
+            NoIdentities()
+            if project.is_emulated
+            else GoogleIdentities(invokers_checked=settings.invokers_checked)
+        ),
         now=_now,
         new_id=_new_id,
     )

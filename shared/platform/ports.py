@@ -274,6 +274,18 @@ class Secrets(Protocol):
         ...
 
 
+class Identities(Protocol):
+    """Services that call with a token which the platform gave them."""
+
+    def verify(self, token: str, audience: str) -> str:
+        """The e-mail address of the service account that presents `token` to `audience`, a URL.
+
+        Raises:
+            Unauthenticated: no such token is valid here; says what is wrong with it, never what it is.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class ScheduleState:
     """A schedule as the platform has it: `cron` in `timezone` publishes `data` on `topic`.
@@ -338,5 +350,6 @@ class Platform:
     jobs: Jobs
     secrets: Secrets
     schedules: Schedules
+    identities: Identities
     now: Now
     new_id: NewId

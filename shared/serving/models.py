@@ -39,8 +39,9 @@ class _Live:
 class Models:
     """Loads models on demand and follows the active pointers.
 
-    A pointer is read again when it is older than `cache_seconds`. A package that is refused is never
-    served: the model that was live keeps serving, or else the one that was active before.
+    A pointer is read again when it is older than `cache_seconds`: by one request, while the loaded model
+    serves the others, however slow the platform is. A package that is refused is never served: the model
+    that was live keeps serving, or else the one that was active before.
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class Models:
         if _VERSION_ID.fullmatch(model):
             return self._loaded.get(model) or await self._load_alone(model)
         live = self._live.get(model)
-        if live is not None and self._monotonic() - live.read_at < self._cache_seconds:
+        if live is not None and (self._lock.locked() or self._is_fresh(live)):
             return live.model
         async with self._lock:
             return (await self._refresh(model)).model
@@ -83,9 +84,9 @@ class Models:
 
     async def _refresh(self, name: str) -> _Live:
         live = self._live.get(name)
-        now = self._monotonic()
-        if live is not None and now - live.read_at < self._cache_seconds:
+        if live is not None and self._is_fresh(live):
             return live
+        now = self._monotonic()
         pointer = await self._pointer(name, live)
         if live is not None and pointer.revision == live.pointer.revision:
             live = _Live(pointer, live.model, now)
@@ -93,6 +94,9 @@ class Models:
             live = await self._follow(pointer, live, now)
         self._live[name] = live
         return live
+
+    def _is_fresh(self, live: _Live) -> bool:
+        return self._monotonic() - live.read_at < self._cache_seconds
 
     async def _pointer(self, name: str, live: _Live | None) -> Active:
         try:

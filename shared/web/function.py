@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from shared.access.identity import Gatekeeper
-from shared.access.roles import ROLES, Role
+from shared.access.roles import EVENTS_ROUTE, ROLES, Role
 from shared.errors import EngineError
 from shared.instance import Instance, current_instance
 from shared.logs import LOGGER, log_request
@@ -31,7 +32,6 @@ H = TypeVar("H", bound=Handler)
 
 BODY_LIMIT_BYTES = 1_000_000
 EVENTS_LIMIT_BYTES = 16_000_000
-EVENTS_ROUTE = "POST /"
 
 _HEADERS = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
 
@@ -128,7 +128,10 @@ class Function:
     async def _handle(self, request: Request, headers: Mapping[bytes, bytes], call: Call) -> Response:
         route, parameters = self._matcher.match(request.method, request.scope["path"])
         call.facts["route"] = route.name
-        call.identity = self._admit(route, headers, call.instance)
+        if route.name == EVENTS_ROUTE:  # whose sender's token may need certificates from afar
+            call.identity = await asyncio.to_thread(self._admit, route, headers, call.instance)
+        else:
+            call.identity = self._admit(route, headers, call.instance)
         arguments: dict[str, Any] = dict(parameters)
         if route.query is not None:
             arguments["query"] = read_query(route.query, request.scope["query_string"])
@@ -146,7 +149,9 @@ class Function:
 
     def _admit(self, route: Route, headers: Mapping[bytes, bytes], instance: Instance) -> Any:
         if self._gatekeeper is None or self._instance is not instance:
-            self._gatekeeper = Gatekeeper(instance.settings, instance.platform.secrets, ROLES)
+            self._gatekeeper = Gatekeeper(
+                instance.settings, instance.platform.secrets, instance.platform.identities, ROLES
+            )
             self._instance = instance
         return self._gatekeeper.admit(route.name, lambda name: _header(headers, name))
 

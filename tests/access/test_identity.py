@@ -10,6 +10,7 @@ from shared.access.identity import ADMIN_KEY_SECRET, Gatekeeper
 from shared.access.roles import ROLES, Role
 from shared.config import load_settings
 from shared.errors import NotFound, Unauthenticated
+from shared.platform.local.identities import NoIdentities
 
 KEY = "0123456789abcdef"
 
@@ -30,7 +31,9 @@ def sending(**headers: str) -> Callable[[str], str | None]:
 
 
 def gatekeeper(env: str = "development", **settings: Any) -> Gatekeeper:
-    return Gatekeeper(load_settings(env=env, **{"admin_api_key": KEY, **settings}), NoSecrets(), ROLES)
+    return Gatekeeper(
+        load_settings(env=env, **{"admin_api_key": KEY, **settings}), NoSecrets(), NoIdentities(), ROLES
+    )
 
 
 @pytest.mark.parametrize(("env", "route"), itertools.product(["development", "staging", "production"], ROLES))
@@ -70,11 +73,11 @@ def test_a_setting_opens_listed_routes_and_no_others() -> None:
 
 
 def test_the_generated_key_is_found_in_the_secrets() -> None:
-    keeper = Gatekeeper(load_settings(), OneSecret(), ROLES)
+    keeper = Gatekeeper(load_settings(), OneSecret(), NoIdentities(), ROLES)
     assert keeper.admit("POST /admin/train", sending(x_api_key=KEY)).role is Role.ADMIN
 
 
 def test_without_any_key_set_up_nobody_is_admin() -> None:
-    keeper = Gatekeeper(load_settings(), NoSecrets(), ROLES)
+    keeper = Gatekeeper(load_settings(), NoSecrets(), NoIdentities(), ROLES)
     with pytest.raises(Unauthenticated, match="ADMIN_API_KEY"):
         keeper.admit("POST /admin/train", sending(x_api_key=KEY))

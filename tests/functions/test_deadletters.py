@@ -20,7 +20,7 @@ from shared.monitoring.deadletters import COLLECTION, NEVER_ANSWERED
 from shared.monitoring.failures import COLLECTION as NOTES
 from shared.platform.messages import message_of
 from shared.platform.ports import Delete, Event, JobState
-from shared.platform.topics import DEAD_LETTER_REASON, DEAD_LETTERS, TOPICS
+from shared.platform.topics import DEAD_LETTER_REASON, DEAD_LETTER_SUBSCRIPTION, DEAD_LETTERS, TOPICS
 from shared.training.runs import RunStatus
 from shared.web.events import cloud_event
 from tests.functions.engine import KEY, Engine, ok, pointers, problem
@@ -118,6 +118,17 @@ def test_a_run_that_was_given_up_starts_when_it_is_replayed(engine: Engine) -> N
     settle(engine)
     assert engine.jobs.status("r1").state is JobState.RUNNING
     assert runs.get("r1").status is RunStatus.QUEUED
+
+
+def test_what_the_warehouse_could_not_keep_comes_back_too(engine: Engine) -> None:
+    """It is no function, but gives up as they do."""
+    told = {DEAD_LETTER_SUBSCRIPTION: "warehouse"}
+    engine.events.publish(DEAD_LETTERS, [replace(event("predictions.made"), attributes=told)])
+    settle(engine)
+    (letter,) = listed(engine, function="warehouse")
+    assert letter["topic"] == "predictions.made"
+    assert replay(engine, ids=[letter["id"]])["succeeded"] == 1
+    assert engine.deliver("audit") == 1
 
 
 def test_a_poison_event_that_is_replayed_too_soon_dies_again(engine: Engine) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -18,6 +19,17 @@ from tests.market.scripted import ScriptedUpstream, as_json
 
 PLATFORM = {"env", "log_level", "mlengine_home"}
 """Every function has these."""
+
+BY_CONNECT = {"invokers_checked"}
+"""Read where the platform is connected, before the function is there."""
+
+
+class Anybody:
+    """Takes every token for that of one account."""
+
+    def verify(self, token: str, audience: str) -> str:
+        return f"{token} {audience}"
+
 
 CALLS: dict[str, list[tuple[str, Any]]] = {
     "fetch": [
@@ -99,12 +111,15 @@ def exercise(engine: Engine, name: str) -> set[str]:
     """The settings that a function reads while it does all that it can."""
     engine.instance.audit.store([Event("p1", "//test", "predictions.made", datetime.now(UTC), {})])
     watched = Watched(engine.settings)
-    use_instance(Instance(cast(Settings, watched), engine.instance.platform))
+    platform = replace(engine.instance.platform, identities=Anybody())
+    use_instance(Instance(cast(Settings, watched), platform))
     for call, body in CALLS[name]:
         method, path = call.split(" ")
         assert engine[name].request(method, path, json=body, headers=KEY).status_code < 500
     entry = read_catalogue().functions[name]
     if entry.topic is not None:
+        stranger = {"authorization": "Bearer a.b.c"}
+        assert engine[name].request("POST", "/", json={}, headers=stranger).status_code == 403
         event = Event("p1", "//test", entry.topic, datetime.now(UTC), EVENTS[name])
         engine.events.publish(entry.topic, [event])
         assert engine.deliver(name) >= 1
@@ -121,7 +136,7 @@ def test_it_reads_what_the_catalogue_lists(
     scripted.script("/price/latest", [as_json({"price": 1.0, "timestamp": "2024-01-01"})])
     entry = read_catalogue().functions[name]
     listed = {setting.lower() for setting in (*entry.settings, *entry.secrets)}
-    assert exercise(start(market_data_url=scripted.url), name) - PLATFORM == listed
+    assert exercise(start(market_data_url=scripted.url), name) - PLATFORM == listed - BY_CONNECT
 
 
 def test_every_route_is_exercised() -> None:

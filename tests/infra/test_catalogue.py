@@ -12,10 +12,9 @@ from pydantic import ValidationError
 
 from infra.catalogue import ROOT, Entry, read_catalogue, source_of
 from infra.openapi import load_function
-from shared.access.roles import ROLES
+from shared.access.roles import EVENTS_ROUTE, ROLES
 from shared.config import Settings
 from shared.platform.topics import TOPICS
-from shared.web.function import EVENTS_ROUTE
 
 CATALOGUE = read_catalogue()
 NAMES = tuple(CATALOGUE.functions)

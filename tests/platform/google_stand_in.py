@@ -15,16 +15,20 @@ TOKEN_PATH = "/computeMetadata/v1/instance/service-accounts/default/token"  # no
 
 @dataclass
 class StandIn:
-    """`answers` are given in order, the last one for ever; `drop` many requests are hung up on first."""
+    """`answers` are given in order, the last one for ever; before that, `drop` many requests are hung up
+    on, and `keep` many get no answer while their connection stays open.
+    """
 
     host: str
     answers: list[Answer] = field(default_factory=lambda: [(200, {"ok": True})])
     drop: int = 0
+    keep: int = 0
     token_answers: list[Answer] = field(
         default_factory=lambda: [(200, {"access_token": "t0k3n", "expires_in": 3599, "token_type": "Bearer"})]
     )
     seen: list[tuple[str, str, str | None]] = field(default_factory=list)
     tokens_given: int = 0
+    ended: threading.Event = field(default_factory=threading.Event)
 
     @property
     def url(self) -> str:
@@ -63,6 +67,10 @@ def google() -> Iterator[StandIn]:
                 stand_in.drop -= 1
                 self.close_connection = True
                 return
+            if stand_in.keep:
+                stand_in.keep -= 1
+                self.close_connection = stand_in.ended.wait()
+                return
             self._answer(*_next(stand_in.answers))
 
         def _answer(self, status: int, body: object) -> None:
@@ -82,5 +90,6 @@ def google() -> Iterator[StandIn]:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         yield stand_in
+        stand_in.ended.set()
         server.shutdown()
         thread.join()

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -254,6 +255,16 @@ def test_a_query_whose_answer_was_lost_is_asked_again(shaky: FirestoreDocuments,
         page = shaky.query("things", where=[Filter("n", ">", 3)], order_by=[Order("n")])
         assert [document.data["n"] for document in page.documents] == [4, 5, 6, 7, 8, 9]
     assert proxy.lost == 20
+
+
+def test_a_connection_that_is_dead_without_a_word_is_left(project: Project, proxy: Proxy) -> None:
+    through = dataclasses.replace(project, firestore_url=f"http://{proxy.host}", timeout_seconds=2.0)
+    with closing(FirestoreDocuments(through, GoogleRest(through))) as documents:
+        documents.commit([Put("things", "a", {"n": 1})])
+        proxy.fall_silent()
+        documents.commit([Put("things", "a", {"n": 2})])
+        proxy.fall_silent()
+        assert [found.data for found in documents.query("things").documents] == [{"n": 2}]
 
 
 def test_counts_are_exact_while_answers_are_lost(

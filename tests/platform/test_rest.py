@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 
 import httpx
@@ -63,6 +64,13 @@ def test_a_lost_answer_is_asked_for_again(service: StandIn, rest: GoogleRest) ->
     service.drop = 2
     assert rest.call("GET", f"{service.url}/v1/x").status_code == 200
     assert len(service.seen) == 3
+
+
+def test_a_call_that_is_stuck_leaves_time_for_another(service: StandIn, project: Project) -> None:
+    service.keep = 1
+    with closing(GoogleRest(replace(project, timeout_seconds=2.0))) as rest:
+        assert rest.call("GET", f"{service.url}/v1/x").status_code == 200
+    assert len(service.seen) == 2
 
 
 def test_attempts_are_bounded_and_the_last_failure_is_told(service: StandIn, rest: GoogleRest) -> None:

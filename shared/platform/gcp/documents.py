@@ -57,6 +57,7 @@ _CHANNEL_OPTIONS = (
     ("grpc.initial_reconnect_backoff_ms", 50),
     ("grpc.min_reconnect_backoff_ms", 50),
     ("grpc.max_reconnect_backoff_ms", 1_000),
+    ("grpc.use_local_subchannel_pool", 1),  # a new client has a connection of its own
 )
 
 
@@ -97,12 +98,14 @@ class FirestoreDocuments:
         request = query_request(self._database, collection, where, orders, limit + 1, place)
         for attempt, timeout_seconds in self._attempts():
             with attempt:
+                client = self._client
                 try:
-                    answer = self._client.run_query(
+                    answer = client.run_query(
                         request=request, retry=None, timeout=timeout_seconds, metadata=self._metadata
                     )
                     found = documents_of(answer)
                 except GoogleAPIError as error:
+                    self._leave(client, error)
                     raise _reading(translated(error, f"a query of {collection}")) from error
         if len(found) <= limit:
             return Page(found, None)
@@ -127,12 +130,14 @@ class FirestoreDocuments:
         request = commit_request(self._database, prepared, token)
         for attempt, timeout_seconds in self._attempts():
             with attempt:
+                client = self._client
                 try:
-                    answer = self._client.commit(
+                    answer = client.commit(
                         request=request, retry=None, timeout=timeout_seconds, metadata=self._metadata
                     )
                     return revisions_of(answer, writes, token)
                 except GoogleAPIError as error:
+                    self._leave(client, error)
                     refusal = _writing(translated(error, _named(writes)), writes)
                     first = attempt.num == 1 and not isinstance(refusal, PlatformUnavailable)
                     done = None if first else self._done(writes, token)
@@ -206,6 +211,17 @@ class FirestoreDocuments:
         )
         for attempt in attempts:
             yield attempt, max(_SHORTEST_CALL_SECONDS, (end - time.monotonic()) / 2)
+
+    def _leave(self, client: FirestoreClient, error: Exception) -> None:
+        """After a call without an answer, let the next one connect anew: a connection that nobody closed
+        may be dead all the same, and gRPC would go on with it for a quarter of an hour.
+        """
+        from google.api_core.exceptions import DeadlineExceeded
+
+        if isinstance(error, DeadlineExceeded):
+            with self._lock:
+                if self._made is client:
+                    self._made = None
 
     @property
     def _client(self) -> FirestoreClient:

@@ -109,7 +109,7 @@ class GoogleRest:
         import httpx
 
         return httpx.Client(
-            timeout=self.project.timeout_seconds,
+            timeout=self.project.timeout_seconds / 2,  # a call that is stuck leaves time for another
             limits=httpx.Limits(max_connections=MAX_CONNECTIONS, keepalive_expiry=60.0),
             headers={"user-agent": "mlengine"},
             trust_env=not self.project.is_emulated,
