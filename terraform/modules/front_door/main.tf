@@ -32,6 +32,12 @@ locals {
       ]))
     }
   ]
+
+  # As the ids will be, but known beforehand: so a plan shows which path leads where.
+  backend_ids = {
+    for name, backend in google_compute_backend_service.this :
+    name => "projects/${var.project_id}/global/backendServices/${backend.name}"
+  }
 }
 
 resource "google_compute_global_address" "this" {
@@ -69,12 +75,17 @@ resource "google_compute_backend_service" "this" {
     enable      = var.log_sample_rate > 0
     sample_rate = var.log_sample_rate
   }
+
+  # The backend of a function that is gone can be deleted once the URL map has forgotten it, not before.
+  lifecycle {
+    create_before_destroy = true
+  }
 }
 
 resource "google_compute_url_map" "this" {
   project         = var.project_id
   name            = var.name
-  default_service = google_compute_backend_service.this[var.default_function].id
+  default_service = local.backend_ids[var.default_function]
 
   # Browsers then never ask for this domain over plain HTTP again, for a year.
   header_action {
@@ -92,14 +103,14 @@ resource "google_compute_url_map" "this" {
 
   path_matcher {
     name            = "routes"
-    default_service = google_compute_backend_service.this[var.default_function].id
+    default_service = local.backend_ids[var.default_function]
 
     dynamic "route_rules" {
       for_each = local.rules
 
       content {
         priority = route_rules.key + 1
-        service  = google_compute_backend_service.this[route_rules.value.function].id
+        service  = local.backend_ids[route_rules.value.function]
 
         dynamic "match_rules" {
           for_each = route_rules.value.matches

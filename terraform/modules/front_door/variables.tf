@@ -1,17 +1,17 @@
 variable "project_id" {
-  description = "The project that everything is made in."
   type        = string
+  description = "The project that everything is made in."
 }
 
 variable "region" {
-  description = "Where the Cloud Run services are."
   type        = string
+  description = "Where the Cloud Run services are."
 }
 
 variable "name" {
-  description = "What the names of all resources begin with."
   type        = string
   default     = "mlengine"
+  description = "What the names of all resources begin with."
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{0,29}$", var.name))
@@ -20,8 +20,8 @@ variable "name" {
 }
 
 variable "domain" {
-  description = "The domain of the certificate. Its A record has to point to the address in the outputs."
   type        = string
+  description = "The domain of the certificate. Its A record has to point to the address in the outputs."
 
   validation {
     condition     = can(regex("^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\\.)+[a-z]{2,63}$", var.domain))
@@ -30,14 +30,14 @@ variable "domain" {
 }
 
 variable "functions" {
-  description = <<-EOT
-    Function -> its Cloud Run service, and its routes as the catalogue has them ('GET /models/{id}').
-    Functions without routes take events only, and are left out of the load balancer.
-  EOT
   type = map(object({
     service = string
     routes  = list(string)
   }))
+  description = <<-EOT
+    Function -> its Cloud Run service, and its routes as the catalogue has them ('GET /models/{id}').
+    Functions without routes take events only, and are left out of the load balancer.
+  EOT
 
   validation {
     condition = alltrue(flatten([
@@ -69,9 +69,9 @@ variable "functions" {
 }
 
 variable "default_function" {
-  description = "Takes every path that is nobody's: it answers 404 as all functions do."
   type        = string
   default     = "docs"
+  description = "Takes every path that is nobody's: it answers 404 as all functions do."
 
   validation {
     condition     = contains(keys(var.functions), var.default_function)
@@ -80,9 +80,9 @@ variable "default_function" {
 }
 
 variable "api_prefix" {
-  description = "Every route answers bare and below this prefix."
   type        = string
   default     = "/api/v1"
+  description = "Every route answers bare and below this prefix."
 
   validation {
     condition     = can(regex("^(/[a-z0-9]+)+$", var.api_prefix))
@@ -91,12 +91,12 @@ variable "api_prefix" {
 }
 
 variable "rate_limit" {
-  description = "How many requests one client address may send in a period. More are answered 429."
   type = object({
     requests       = optional(number, 600)
     period_seconds = optional(number, 60)
   })
-  default = {}
+  default     = {}
+  description = "How many requests one client address may send in a period. More are answered 429."
 
   validation {
     condition     = var.rate_limit.requests >= 1 && var.rate_limit.requests <= 1000000
@@ -110,10 +110,6 @@ variable "rate_limit" {
 }
 
 variable "waf_rules" {
-  description = <<-EOT
-    Preconfigured rule sets -> how strict they are. sensitivity: 1 finds the plain attacks with few false
-    alarms, 4 finds the most of both. exclude: ids of rules that don't fit. preview: log and let pass.
-  EOT
   type = map(object({
     sensitivity = optional(number, 1)
     exclude     = optional(list(string), [])
@@ -128,6 +124,11 @@ variable "waf_rules" {
     "sqli-v33-stable"             = {}
     "xss-v33-stable"              = {}
   }
+  nullable    = false
+  description = <<-EOT
+    Preconfigured rule sets -> how strict they are. sensitivity: 1 finds the plain attacks with few false
+    alarms, 4 finds the most of both. exclude: ids of rules that don't fit. preview: log and let pass.
+  EOT
 
   validation {
     condition     = alltrue([for rule in values(var.waf_rules) : contains([0, 1, 2, 3, 4], rule.sensitivity)])
@@ -148,9 +149,9 @@ variable "waf_rules" {
 }
 
 variable "log_sample_rate" {
-  description = "The share of requests that the load balancer logs. Each function logs all of its own besides."
   type        = number
   default     = 0.1
+  description = "The share of requests that the load balancer logs. Each function logs all of its own besides."
 
   validation {
     condition     = var.log_sample_rate >= 0 && var.log_sample_rate <= 1

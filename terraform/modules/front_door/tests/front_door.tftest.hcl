@@ -62,14 +62,14 @@ run "backends_are_wired_to_their_groups_and_rules_to_backends" {
   }
 
   assert {
-    condition     = google_compute_url_map.this.path_matcher[0].route_rules[2].service == google_compute_backend_service.this["batch_predict"].id
+    condition     = google_compute_url_map.this.path_matcher[0].route_rules[2].service == "projects/some-project/global/backendServices/${google_compute_backend_service.this["batch_predict"].name}"
     error_message = "A path must lead to its function."
   }
 
   assert {
     condition = (
-      google_compute_url_map.this.default_service == google_compute_backend_service.this["docs"].id
-      && google_compute_url_map.this.path_matcher[0].default_service == google_compute_backend_service.this["docs"].id
+      google_compute_url_map.this.default_service == "projects/some-project/global/backendServices/mlengine-docs"
+      && google_compute_url_map.this.path_matcher[0].default_service == "projects/some-project/global/backendServices/mlengine-docs"
     )
     error_message = "What is nobody's must go to the default function."
   }

@@ -1,0 +1,152 @@
+"""`python -m infra.permissions`: writes the table of who may do what into terraform/README.md.
+
+Made of the two files that Terraform reads too: the functions catalogue and `terraform/permissions.yaml`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from pydantic import BaseModel, ConfigDict
+
+from infra.catalogue import ROOT, Catalogue, Entry, Workload, read_catalogue
+
+FOLDER = ROOT / "terraform"
+PERMISSIONS_FILE = FOLDER / "permissions.yaml"
+README = FOLDER / "README.md"
+BEGIN = "<!-- permissions: made by `make permissions` -->"
+END = "<!-- /permissions -->"
+
+_LISTS = ("reads", "writes", "deletes", "publishes", "runs", "secrets")
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Role(_Model):
+    """A role of ours: exactly the permissions that are needed."""
+
+    id: str
+    title: str
+    why: str
+    permissions: tuple[str, ...]
+
+
+class Grant(_Model):
+    """What a word of the catalogue gives."""
+
+    role: str
+    scope: str
+    why: str
+
+
+class PlatformGrant(Grant):
+    """What no workload asks for, and the platform needs."""
+
+    who: str
+
+
+class Permissions(_Model):
+    """`terraform/permissions.yaml`."""
+
+    custom_roles: Mapping[str, Role]
+    may: Mapping[str, Grant]
+    lists: Mapping[str, tuple[Grant, ...]]
+    platform: Mapping[str, PlatformGrant]
+
+    def role_name(self, role: str) -> str:
+        """As IAM calls it, without the project of a role of ours."""
+        return role if role.startswith("roles/") else self.custom_roles[role].id
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Binding:
+    """One line of the table. `what` is what the role is granted on."""
+
+    who: str
+    role: str
+    what: str
+    why: str
+
+
+def read_permissions(file: Path = PERMISSIONS_FILE) -> Permissions:
+    return Permissions.model_validate(yaml.safe_load(file.read_text()))
+
+
+def bindings(catalogue: Catalogue, permissions: Permissions) -> list[Binding]:
+    """Every grant to a function or a job, in the catalogue's order."""
+    return [
+        binding
+        for name, workload in catalogue.workloads.items()
+        for binding in _of_workload(name, workload, permissions)
+    ]
+
+
+def table(catalogue: Catalogue, permissions: Permissions) -> str:
+    """The tables of the README, in Markdown."""
+    roles = permissions.custom_roles.values()
+    return "\n".join(
+        [
+            *_rows("who", "role", "on", "why"),
+            *(_row(b.who, f"`{b.role}`", b.what, b.why) for b in bindings(catalogue, permissions)),
+            *(
+                _row(one.who, f"`{permissions.role_name(one.role)}`", one.scope, one.why)
+                for one in permissions.platform.values()
+            ),
+            "",
+            "Roles of our own:",
+            "",
+            *_rows("role", "permissions", "why none of the predefined"),
+            *(_row(f"`{r.id}`", ", ".join(f"`{p}`" for p in r.permissions), r.why) for r in roles),
+        ]
+    )
+
+
+def with_table(text: str, made: str) -> str:
+    """`text` with what is between the marks replaced."""
+    before, _, rest = text.partition(BEGIN)
+    _, mark, after = rest.partition(END)
+    if not mark:
+        raise LookupError(f"{README} must hold the lines {BEGIN} and {END}")
+    return f"{before}{BEGIN}\n\n{made}\n\n{END}{after}"
+
+
+def _of_workload(name: str, workload: Workload, permissions: Permissions) -> Iterator[Binding]:
+    for word in workload.may:
+        if grant := permissions.may.get(word):
+            yield _binding(name, grant, grant.scope, permissions)
+    for key in _LISTS:
+        for item in _listed(workload, key):
+            for grant in permissions.lists[key]:
+                yield _binding(name, grant, f"{grant.scope} `{_called(key, item)}`", permissions)
+
+
+def _listed(workload: Workload, key: str) -> Sequence[str]:
+    if key == "runs":
+        return workload.runs if isinstance(workload, Entry) else ()
+    listed: Sequence[str] = getattr(workload, key)
+    return listed
+
+
+def _called(key: str, item: str) -> str:
+    return item.lower().replace("_", "-") if key == "secrets" else item
+
+
+def _binding(who: str, grant: Grant, what: str, permissions: Permissions) -> Binding:
+    return Binding(who, permissions.role_name(grant.role), what, grant.why)
+
+
+def _rows(*titles: str) -> list[str]:
+    return [_row(*titles), _row(*("---" for _ in titles))]
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+if __name__ == "__main__":
+    README.write_text(with_table(README.read_text(), table(read_catalogue(), read_permissions())))

@@ -1,0 +1,19 @@
+terraform {
+  required_version = ">= 1.9"
+
+  required_providers {
+    google = {
+      source  = "hashicorp/google"
+      version = "~> 7.46"
+    }
+  }
+
+  # Which bucket, says 'terraform init -backend-config="bucket=..." -backend-config="prefix=mlengine"'.
+  backend "gcs" {}
+}
+
+provider "google" {
+  project        = var.project_id
+  region         = var.region
+  default_labels = local.labels
+}
