@@ -14,10 +14,10 @@ define link_openmp
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help up test check bench lock openapi format clean
+.PHONY: help up test check bench lock openapi permissions format clean
 
 help: ## Show the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 up: $(VENV)/.$(if $(filter emulators,$(PLATFORM)),emulators,twin) ## Start the local twin (PLATFORM=emulators: on emulators)
 	@$(BIN)/python -m infra.local
@@ -41,12 +41,17 @@ lock: $(VENV)/.dev ## Lock all dependencies anew (UPGRADE=1 takes newer versions
 openapi: $(VENV)/.dev ## Write the OpenAPI file anew
 	$(BIN)/python -m infra.openapi
 
+permissions: $(VENV)/.dev ## Write the table of who may do what anew
+	$(BIN)/python -m infra.permissions
+
 format: $(VENV)/.dev ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 clean: ## Remove the environment; the state folder stays
 	rm -rf $(VENV)
+
+include infra/delivery.mk
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -1,4 +1,4 @@
-"""`python -m infra.lock`: locks exact versions with hashes, for the twin, for development, for each function.
+"""`python -m infra.lock`: locks exact versions with hashes: the twin, development, each function, the jobs.
 
 All locks agree: each is made under the constraints of the development lock, which holds everything.
 """
@@ -14,6 +14,8 @@ from infra.catalogue import ROOT, read_catalogue
 
 FOLDER = ROOT / "infra" / "requirements"
 OLDEST_PYTHON = "3.11"
+JOBS = ("training", "gcp-documents", "gcp-blobs")
+"""The extras of the jobs' image: one for all of them."""
 _OPTIONS = ("--universal", "--generate-hashes", "--no-header", "--quiet", "--python-version", OLDEST_PYTHON)
 
 
@@ -31,6 +33,7 @@ def main(arguments: Sequence[str]) -> None:
     same = ("--constraint", str(everything.relative_to(ROOT)))
     for extra in ("twin", "emulators"):
         lock([extra], FOLDER / f"{extra}.txt", *same)
+    lock(JOBS, FOLDER / "jobs.txt", *same)
     for name, entry in read_catalogue().functions.items():
         lock(entry.extras, ROOT / "functions" / name / "requirements.txt", *same)
 

@@ -52,7 +52,7 @@ class Settings(BaseSettings):
     firestore_database: str = Field("(default)", pattern=r"^(\(default\)|[a-z][a-z0-9-]{2,61}[a-z0-9])$")
     blobs_url: str = Field("", pattern=r"^((gs|s3)://[a-z0-9][a-z0-9._-]{1,61}[a-z0-9])?$")
     job_prefix: str = Field("mlengine-", pattern=r"^[a-z]([a-z0-9-]*)$|^$")
-    platform_timeout_seconds: float = Field(10.0, gt=0, le=60)
+    platform_timeout_seconds: float = Field(10.0, gt=0, le=10)
     firestore_emulator_host: str = _HOST
     pubsub_emulator_host: str = _HOST
     storage_emulator_host: str = Field("", pattern=r"^(http://[^\s/]+:[0-9]+)?$")
@@ -116,6 +116,11 @@ def load_settings(**overrides: Any) -> Settings:
         raise ConfigurationError("Wrong settings (environment or .env): " + "; ".join(lines)) from error
     if settings.is_production and settings.admin_api_key is None:
         raise ConfigurationError("ADMIN_API_KEY must be set when ENV=production (at least 16 characters).")
+    if settings.invokers_checked and settings.open_routes:
+        raise ConfigurationError(
+            "INVOKERS_CHECKED=true says that nobody gets in unnamed, OPEN_ROUTES that everybody does: "
+            "unset one of them."
+        )
     return settings
 
 

@@ -31,6 +31,7 @@ class Proxy:
         self.host = f"127.0.0.1:{self._port}"
         self._listener: socket.socket | None = None
         self._open: set[socket.socket] = set()
+        self._silent: set[socket.socket] = set()
         self._lock = threading.Lock()
         self._to_lose = 0
         self._to_delay = 0
@@ -63,6 +64,13 @@ class Proxy:
                 self._listener = _bound(self._port)
                 self._listener.listen(_BACKLOG)
                 threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
+
+    def fall_silent(self) -> None:
+        """Leave the connections that are open as they are, and pass nothing on: so looks a line that has
+        forgotten them. New ones are good.
+        """
+        with self._lock:
+            self._silent |= self._open
 
     @contextmanager
     def away(self) -> Iterator[None]:
@@ -125,6 +133,8 @@ class Proxy:
             back = threading.Thread(target=self._pass_back, args=(far, near, is_grpc), daemon=True)
             back.start()
             while content := near.recv(65_536):
+                if near in self._silent:
+                    continue
                 if is_grpc and _has_result(content) and self._is_delayed():
                     self._hold(near, far, content)
                     back.join()
@@ -151,6 +161,8 @@ class Proxy:
     def _pass_back(self, far: socket.socket, near: socket.socket, is_grpc: bool) -> None:
         with contextlib.suppress(OSError):
             while content := far.recv(65_536):
+                if far in self._silent:
+                    continue
                 is_answer = is_grpc and _has_result(content)
                 if is_answer and self._is_lost():
                     break
@@ -166,6 +178,7 @@ class Proxy:
         _end(far)
         with self._lock:
             self._open -= {near, far}
+            self._silent -= {near, far}
 
     def _is_delayed(self) -> bool:
         with self._lock:

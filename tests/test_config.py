@@ -45,6 +45,11 @@ def test_production_refuses_to_start_without_an_admin_key() -> None:
         load_settings(env="production")
 
 
+def test_open_routes_and_checked_invokers_exclude_each_other() -> None:
+    with pytest.raises(ConfigurationError, match="INVOKERS_CHECKED"):
+        load_settings(invokers_checked=True, open_routes="GET /predict")
+
+
 def test_lists_are_written_with_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRAIN_SYMBOLS", "AAPL, MSFT,")
     assert load_settings().train_symbols == ("AAPL", "MSFT")

@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-_BY_NAME = frozenset({"property", "cached_property", "cache", "staticmethod", "classmethod", "contextmanager"})
+_BY_NAME = frozenset(
+    {"property", "cached_property", "cache", "staticmethod", "classmethod", "contextmanager"}
+)
 """A function under these decorators still runs only when somebody mentions its name."""
 
 

@@ -15,29 +15,21 @@ from infra.catalogue import ROOT
 from shared.errors import OwnError
 
 PACKAGE = "shared"
-START = "shared.serve"
-"""What serves a function: reached from every one."""
 
 CHOOSER = "shared.platform.connect"
-LEFT_OUT: Mapping[str, str] = {
-    "shared.platform.local": "a deployed function works on PLATFORM=gcp",
-    "shared.platform.s3": "boto3 isn't in any function's lock",
+LEFT_OUT: Mapping[str, tuple[str, str]] = {
+    "shared.platform.local": ("_local", "a deployed function works on PLATFORM=gcp"),
+    "shared.platform.s3": ("connect", "boto3 isn't in any function's lock"),
 }
-"""Packages that only the chooser may import, and that aren't deployed."""
+"""Packages that aren't deployed: the one function of the chooser that may import them, and why."""
 
 
 @dataclass(slots=True)
 class Reach:
-    """What a function reaches: modules by name with their files, files that these read, other packages.
-
-    `needed` are packages that a reached module imports at once; `wanted` are those that it imports when
-    one of its functions runs.
-    """
+    """What a function reaches: modules by name with their files, and the files that these read."""
 
     modules: dict[str, Path] = field(default_factory=dict)
     data: set[Path] = field(default_factory=set)
-    needed: set[str] = field(default_factory=set)
-    wanted: set[str] = field(default_factory=set)
 
 
 def reach(source: Path) -> Reach:
@@ -58,7 +50,6 @@ class _Search:
 
     def run(self, source: Path) -> Reach:
         self._wake("main", parts_of(source))
-        self._module(START, "main")
         while self._waiting:
             while self._waiting:
                 self._read(*self._waiting.pop())
@@ -78,7 +69,7 @@ class _Search:
     def _read(self, module: str, part: Part) -> None:
         self._mentioned |= part.mentions
         for wanted in part.imports:
-            self._import(wanted, module, is_at_once=part.name is None)
+            self._import(wanted, module, part)
         if module != "main":
             file = self._found.modules[module]
             if "__path__" in part.mentions:  # a package that looks for its modules has all of them
@@ -87,10 +78,14 @@ class _Search:
             if "__file__" in part.mentions:  # one that looks where it lies reads what lies beside it
                 self._found.data |= _data_beside(file)
 
-    def _import(self, wanted: Import, importer: str, *, is_at_once: bool) -> None:
+    def _import(self, wanted: Import, importer: str, part: Part) -> None:
         if wanted.module.partition(".")[0] != PACKAGE:
-            (self._found.needed if is_at_once else self._found.wanted).add(_full(wanted))
-            return
+            return  # the function's lock has it, or the start in a clean environment fails
+        for package, (chooser, why) in LEFT_OUT.items():
+            if f"{wanted.module}.{wanted.name}.".startswith(f"{package}."):
+                if (importer, part.name) == (CHOOSER, chooser):
+                    return
+                raise OwnError(f"{importer} imports {wanted.module}, which isn't deployed: {why}.")
         self._module(wanted.module, importer)
         if wanted.name is not None and _file_of(f"{wanted.module}.{wanted.name}") is not None:
             self._module(f"{wanted.module}.{wanted.name}", importer)
@@ -99,11 +94,6 @@ class _Search:
         """With the packages that it lies in: they are imported too."""
         if name in self._found.modules:
             return
-        for package, why in LEFT_OUT.items():
-            if name == package or name.startswith(f"{package}."):
-                if importer == CHOOSER:
-                    return
-                raise OwnError(f"{importer} imports {name}, which isn't deployed: {why}.")
         file = _file_of(name)
         if file is None:
             raise OwnError(f"{importer} imports {name}, which isn't there.")
@@ -111,11 +101,6 @@ class _Search:
             self._module(name.rpartition(".")[0], importer)
         self._found.modules[name] = file
         self._wake(name, parts_of(file))
-
-
-def _full(wanted: Import) -> str:
-    """`google.cloud` isn't one package: what is taken from it counts."""
-    return wanted.module if wanted.name is None else f"{wanted.module}.{wanted.name}"
 
 
 def _file_of(module: str) -> Path | None:

@@ -39,8 +39,9 @@ def provision(
 
     A subscription pushes to `push_url(its name)`, or is pulled from where `push_url` is None. An event
     comes again when it isn't acknowledged within `ack_seconds` (the real service takes 10 to 600), after a
-    delay that grows from `first_seconds` to `longest_seconds`; after `max_attempts` (5 to 100) it becomes
-    a dead letter, unless nobody takes these.
+    delay: where it is pulled one that grows from `first_seconds` to `longest_seconds`, where it is pushed
+    about a second, since the emulator never delivers again what is pushed with a retry policy and refused
+    several at once. After `max_attempts` (5 to 100) it becomes a dead letter, unless nobody takes these.
 
     Raises:
         ConfigurationError: the project isn't emulated, a subscription takes from several topics, or the
@@ -58,10 +59,12 @@ def provision(
 
         for topic in topics:
             setup.topic(f"projects/{project.id}/topics/{topic}")
-        retry_policy = types.RetryPolicy(
-            minimum_backoff=timedelta(seconds=first_seconds),
-            maximum_backoff=timedelta(seconds=longest_seconds),
-        )
+        retry_policy = None
+        if push_url is None:
+            retry_policy = types.RetryPolicy(
+                minimum_backoff=timedelta(seconds=first_seconds),
+                maximum_backoff=timedelta(seconds=longest_seconds),
+            )
         dead_letter_policy = types.DeadLetterPolicy(
             dead_letter_topic=f"projects/{project.id}/topics/{DEAD_LETTERS}",
             max_delivery_attempts=max_attempts,

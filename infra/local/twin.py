@@ -17,7 +17,9 @@ from pathlib import Path
 
 import uvicorn
 import uvloop
+from pydantic import SecretStr
 from rich.console import Console
+from rich.markup import escape
 
 from infra.catalogue import read_catalogue
 from infra.local.embedded import Embedded
@@ -53,7 +55,7 @@ def main() -> int:
             runner = stack.enter_context(asyncio.Runner(loop_factory=uvloop.new_event_loop))
             runner.run(twin.serve())
     except EngineError as error:
-        console.print(f"[red]{error.title}:[/red] {error.detail}")
+        console.print(f"[red]{error.title}:[/red] {escape(error.detail)}")
         return 1
     console.print(f"\n{farewell}")
     return 0
@@ -78,6 +80,8 @@ class Twin:
         os.environ["MARKET_DATA_URL"] = url  # for the jobs' processes
         here = settings.model_copy(update={"mlengine_home": home, "market_data_url": url})
         self.api_key = _admin_key(here, home, console)
+        # of no ground's secrets: Secret Manager has no emulator
+        here = here.model_copy(update={"admin_api_key": SecretStr(self.api_key)})
         self.ground = _ground(here, stack, console)
         self.settings = self.ground.settings
         platform = connect(self.settings)

@@ -38,10 +38,10 @@ def connect(settings: Settings) -> Platform:
 
 
 def _local(home: Path) -> Platform:
+    from shared.platform.identities import NoIdentities
     from shared.platform.local.blobs import FolderBlobs
     from shared.platform.local.documents import SqliteDocuments
     from shared.platform.local.events import SqliteEvents
-    from shared.platform.local.identities import NoIdentities
     from shared.platform.local.jobs import SubprocessJobs
     from shared.platform.local.schedules import DocumentSchedules
     from shared.platform.local.secrets import LocalSecrets
@@ -73,7 +73,7 @@ def _google(settings: Settings) -> Platform:
     from shared.platform.gcp.rest import GoogleRest
     from shared.platform.gcp.schedules import CloudSchedules
     from shared.platform.gcp.secrets import SecretManager
-    from shared.platform.local.identities import NoIdentities
+    from shared.platform.identities import NoIdentities
     from shared.platform.topics import TOPICS
     from shared.platform.versioned import VersionedDocuments
 

@@ -15,6 +15,8 @@ from shared.registry import Active, Manifest, Registry, Scorer
 
 _VERSION_ID = re.compile(r"[a-z][a-z0-9-]*-v[1-9][0-9]*")
 MAX_LOADED = 8
+MAX_STALE_SECONDS = 60.0
+"""How old a pointer may serve while it is read again: not one from before a long sleep of the instance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,8 @@ class Models:
     """Loads models on demand and follows the active pointers.
 
     A pointer is read again when it is older than `cache_seconds`: by one request, while the loaded model
-    serves the others, however slow the platform is. A package that is refused is never served: the model
+    serves the others, however slow the platform is. Only where the pointer is much older, they wait for
+    that one. A package that is refused is never served: the model
     that was live keeps serving, or else the one that was active before.
     """
 
@@ -73,19 +76,19 @@ class Models:
         if _VERSION_ID.fullmatch(model):
             return self._loaded.get(model) or await self._load_alone(model)
         live = self._live.get(model)
-        if live is not None and (self._lock.locked() or self._is_fresh(live)):
+        if live is not None and (self._is_younger(live, self._cache_seconds) or self._may_stand_in(live)):
             return live.model
         async with self._lock:
-            return (await self._refresh(model)).model
+            found = self._live.get(model)
+            if found is None or found is live:  # else another request has looked meanwhile
+                found = await self._refresh(model, live)
+            return found.model
 
     async def _load_alone(self, version_id: str) -> LoadedModel:
         async with self._lock:
             return await self._load(version_id)
 
-    async def _refresh(self, name: str) -> _Live:
-        live = self._live.get(name)
-        if live is not None and self._is_fresh(live):
-            return live
+    async def _refresh(self, name: str, live: _Live | None) -> _Live:
         now = self._monotonic()
         pointer = await self._pointer(name, live)
         if live is not None and pointer.revision == live.pointer.revision:
@@ -95,8 +98,12 @@ class Models:
         self._live[name] = live
         return live
 
-    def _is_fresh(self, live: _Live) -> bool:
-        return self._monotonic() - live.read_at < self._cache_seconds
+    def _may_stand_in(self, live: _Live) -> bool:
+        """While another request is reading."""
+        return self._lock.locked() and self._is_younger(live, self._cache_seconds + MAX_STALE_SECONDS)
+
+    def _is_younger(self, live: _Live, seconds: float) -> bool:
+        return self._monotonic() - live.read_at < seconds
 
     async def _pointer(self, name: str, live: _Live | None) -> Active:
         try:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar, get_type_hints
+from weakref import WeakSet
 
 from pydantic import BaseModel
 from starlette.requests import Request
@@ -33,6 +35,9 @@ H = TypeVar("H", bound=Handler)
 BODY_LIMIT_BYTES = 1_000_000
 EVENTS_LIMIT_BYTES = 16_000_000
 
+MAX_THREADS = 32
+
+_widened: WeakSet[asyncio.AbstractEventLoop] = WeakSet()
 _HEADERS = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
 
 
@@ -112,6 +117,7 @@ class Function:
 
     async def answer(self, request: Request) -> Response:
         """Answer one request. Whatever happens, the answer is well formed and logged once."""
+        _widen(asyncio.get_running_loop())
         headers = dict(request.scope["headers"])
         call = self._call(request.scope["path"], headers)
         try:
@@ -211,6 +217,15 @@ class Function:
                 **call.facts,
             }
         )
+
+
+def _widen(loop: asyncio.AbstractEventLoop) -> None:
+    """Give the loop threads for as many blocking calls as the platform's connections: its own default goes
+    by the processors, and lets five wait at a time where there is one.
+    """
+    if loop not in _widened:
+        loop.set_default_executor(ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="blocking"))
+        _widened.add(loop)
 
 
 def _header(headers: Mapping[bytes, bytes], name: str) -> str | None:

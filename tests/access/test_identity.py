@@ -10,7 +10,7 @@ from shared.access.identity import ADMIN_KEY_SECRET, Gatekeeper
 from shared.access.roles import ROLES, Role
 from shared.config import load_settings
 from shared.errors import NotFound, Unauthenticated
-from shared.platform.local.identities import NoIdentities
+from shared.platform.identities import NoIdentities
 
 KEY = "0123456789abcdef"
 

@@ -64,7 +64,7 @@ def run(plan: Plan, cache: Path, on_step: Callable[[str], object]) -> Figures:
         work = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=cache, prefix="run-")))
         upstream = stack.enter_context(sample_upstream("127.0.0.1", SAMPLE_PORT))
         on_step("preparing: the emulators")
-        emulated = _emulators(stack, work)
+        emulated = emulators(stack, work)
         on_step("preparing: candles and a model, twice")
         (work / "local").mkdir()
         state = prepare(work / "local", upstream)
@@ -84,7 +84,7 @@ def run(plan: Plan, cache: Path, on_step: Callable[[str], object]) -> Figures:
         return Figures(samples, {name: _publish_us(platform) for name, platform in places.items()})
 
 
-def _emulators(stack: ExitStack, work: Path) -> dict[str, str]:
+def emulators(stack: ExitStack, work: Path) -> dict[str, str]:
     """The settings of a project on running emulators."""
 
     def host(emulator: Emulator) -> str:

@@ -38,29 +38,41 @@ def ours(
     settings: Mapping[str, str] = {},
 ) -> Launch:
     """The function as it deploys: its locked packages alone, its bundle compiled, a key needed."""
-    made = environment(cache, source_of("predict").with_name("requirements.txt"))
+    settings = {"MLENGINE_HOME": str(home), "MARKET_DATA_URL": upstream_url, **settings}
+    request = _request("GET", "/predict?symbol=AAPL", {"X-API-Key": ADMIN_KEY})
+    return deployed(cache, work, "predict", request, settings, name=name)
+
+
+def deployed(
+    cache: Path, work: Path, function: str, request: bytes, settings: Mapping[str, str], *, name: str
+) -> Launch:
+    """Any function as it deploys, answering `request`."""
+    made = environment(cache, source_of(function).with_name("requirements.txt"))
     return Launch(
         name,
         (str(made.python), "-m", "shared.serve"),
-        _bundle(work, made),
+        _bundle(work, made, function),
         {
             "PATH": _PATH,
             "PORT": "{port}",
             "FUNCTION_SOURCE": "main.py",
             "ENV": "production",
             "ADMIN_API_KEY": ADMIN_KEY,
-            "MLENGINE_HOME": str(home),
-            "MARKET_DATA_URL": upstream_url,
             **settings,
         },
-        _request("GET", "/predict?symbol=AAPL", {"X-API-Key": ADMIN_KEY}),
+        request,
     )
+
+
+def delivery(body: object) -> bytes:
+    """An event's delivery to a function, with the admin's key."""
+    return _post("/", body, {"X-API-Key": ADMIN_KEY})
 
 
 def official_clients(cache: Path, work: Path, upstream_url: str, settings: Mapping[str, str]) -> Launch:
     """The same function, whose hot path speaks to the emulators through Google's own clients."""
     made = environment(cache, ROOT / "infra" / "requirements" / "emulators.txt")
-    folder = _bundle(work, made)
+    folder = _bundle(work, made, "predict")
     shutil.copy(PEERS / "official_clients.py", folder)
     launch = ours(cache, work, work, upstream_url, name=OFFICIAL, settings=settings)
     return replace(launch, command=(str(made.python), "official_clients.py"), folder=folder)
@@ -99,10 +111,10 @@ def _uvicorn(made: Environment, *application: str) -> tuple[str, ...]:
     return (str(made.python), "-m", "uvicorn", *application, "--port", "{port}", *_UVICORN)
 
 
-def _bundle(work: Path, made: Environment) -> Path:
+def _bundle(work: Path, made: Environment, function: str) -> Path:
     """What deploys: the function's `main.py` with `shared` beside it, compiled."""
-    folder = Path(tempfile.mkdtemp(dir=work, prefix="predict-"))
-    shutil.copy(source_of("predict"), folder)
+    folder = Path(tempfile.mkdtemp(dir=work, prefix=f"{function}-"))
+    shutil.copy(source_of(function), folder)
     shutil.copytree(ROOT / "shared", folder / "shared", ignore=shutil.ignore_patterns("__pycache__"))
     made.run("-m", "compileall", "-q", str(folder))
     return folder
@@ -114,9 +126,9 @@ def _last(rows: Path) -> list[float]:
     return last
 
 
-def _post(path: str, body: object) -> bytes:
+def _post(path: str, body: object, headers: Mapping[str, str] = {}) -> bytes:
     content = json.dumps(body).encode()
-    headers = {"Content-Type": "application/json", "Content-Length": str(len(content))}
+    headers = {"Content-Type": "application/json", "Content-Length": str(len(content)), **headers}
     return _request("POST", path, headers) + content
 
 

@@ -17,6 +17,7 @@ import time
 
 TIMEOUT_SECONDS = 30.0
 _HEAD_END = b"\r\n\r\n"
+_NO_CONTENT = b"HTTP/1.1 204 "
 
 
 class Connection:
@@ -43,16 +44,22 @@ class Connection:
         if not is_whole(self._received):
             return None
         latency_us = (time.perf_counter_ns() - self._sent_at) / 1_000
-        if not self._received.startswith(b"HTTP/1.1 200 "):
-            raise SystemExit(f"expected 200, found {self._received[:500]!r}")
+        if not is_good(self._received):
+            raise SystemExit(f"expected 200 or 204, found {self._received[:500]!r}")
         return latency_us
 
 
+def is_good(answer: bytes) -> bool:
+    return answer.startswith((b"HTTP/1.1 200 ", _NO_CONTENT))
+
+
 def is_whole(answer: bytes) -> bool:
-    """Whether head and body are there; the head must give the body's length."""
+    """Whether head and body are there; the head must give the body's length, where there is one."""
     end = answer.find(_HEAD_END)
     if end < 0:
         return False
+    if answer.startswith(_NO_CONTENT):
+        return True
     for line in answer[:end].lower().split(b"\r\n"):
         if line.startswith(b"content-length:"):
             return len(answer) >= end + len(_HEAD_END) + int(line[15:])

@@ -16,7 +16,7 @@ from typing import Self
 
 import psutil
 
-from tests.benchmarks.load import TIMEOUT_SECONDS, is_whole
+from tests.benchmarks.load import TIMEOUT_SECONDS, is_good, is_whole
 
 LOAD = Path(__file__).with_name("load.py")
 LONGEST_START_SECONDS = 90.0
@@ -79,7 +79,7 @@ class Server:
             process.kill()
 
     def first_answer_seconds(self) -> float:
-        """From the start of the process to the first 200."""
+        """From the start of the process to the first good answer."""
         while time.perf_counter() - self.started_at < LONGEST_START_SECONDS:
             if self._answers():
                 return time.perf_counter() - self.started_at
@@ -97,6 +97,10 @@ class Server:
         done = subprocess.run(command, input=self._request, stdout=subprocess.PIPE, check=True)
         return Load(**json.loads(done.stdout), cpu_seconds=self._cpu_seconds() - before)
 
+    def answer_bytes(self) -> int:
+        """Head and body of one answer."""
+        return len(self._answer())
+
     def memory_bytes(self) -> int:
         """Of the process tree: private pages, and each shared one divided among those who map it (PSS)."""
         return sum(process.memory_full_info().pss for process in self._tree())
@@ -107,17 +111,20 @@ class Server:
 
     def _answers(self) -> bool:
         try:
-            with socket.create_connection(("127.0.0.1", self._port), TIMEOUT_SECONDS) as connection:
-                connection.sendall(self._request)
-                answer = b""
-                while not is_whole(answer):
-                    chunk = connection.recv(65_536)
-                    if not chunk:
-                        return False
-                    answer += chunk
+            return is_good(self._answer())
         except ConnectionError:
             return False
-        return answer.startswith(b"HTTP/1.1 200 ")
+
+    def _answer(self) -> bytes:
+        with socket.create_connection(("127.0.0.1", self._port), TIMEOUT_SECONDS) as connection:
+            connection.sendall(self._request)
+            answer = b""
+            while not is_whole(answer):
+                chunk = connection.recv(65_536)
+                if not chunk:
+                    raise ConnectionAbortedError("the server closed the connection")
+                answer += chunk
+        return answer
 
     def _cpu_seconds(self) -> float:
         times = [process.cpu_times() for process in self._tree()]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +10,11 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.faults import LockedFile, Site, site_on_emulators
 from tests.e2e.markets import write_momentum_market
 from tests.e2e.twin import Twin, running_twin, running_upstream
+from tests.e2e.whole import open_state
+from tests.emulators import Emulators, need_sdk
 
 SYMBOLS = [f"MOM{number:02d}" for number in range(40)]
 FIRST_MODEL = {"TRAIN_SYMBOLS": ",".join(SYMBOLS[:10]), "TRAIN_TEST_SIZE": "0.5", "TRAIN_CV_FOLDS": "2"}
@@ -86,13 +87,44 @@ def start_prepared(prepared: Prepared, tmp_path: Path) -> Iterator[Callable[...,
         twin.client.close()
 
 
+@pytest.fixture(scope="session", params=["local", "emulators"])
+def site(
+    request: pytest.FixtureRequest,
+    momentum_upstream: str,
+    emulators: Emulators,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Site]:
+    """A twin at work on either ground, whose services can be taken away. Tests leave it whole."""
+    home = tmp_path_factory.mktemp(f"site-{request.param}") / "home"
+    if request.param == "emulators":
+        need_sdk()
+        with site_on_emulators(emulators, home, momentum_upstream, SYMBOLS) as site:
+            yield site
+        return
+    prepared: Prepared = request.getfixturevalue("prepared")
+    twin = prepared.twin(home, MODEL_CACHE_SECONDS="0")
+    twin.start()
+    try:
+        twin.wait_for("/health")
+        state = open_state(home)
+        services = {name: LockedFile(home / f"{name}.sqlite3") for name in ("documents", "events")}
+        yield Site(twin, state, state, services, prepared.passed, SYMBOLS)
+    finally:
+        twin.kill()
+        twin.client.close()
+
+
+_TOLD = pytest.StashKey[list[str]]()
+
+
 @pytest.fixture
-def tell(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
-    """Says what was measured, past pytest's capture, to those who measure."""
+def tell(pytestconfig: pytest.Config, request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Says what was counted or measured, at the end of pytest's report."""
+    told = pytestconfig.stash.setdefault(_TOLD, [])
+    ground = request.node.callspec.id if hasattr(request.node, "callspec") else ""
+    return lambda words: told.append(f"{ground}: {words}" if ground else words)
 
-    def say(words: str) -> None:
-        if "KILLS" in os.environ:
-            with capsys.disabled():
-                sys.stderr.write(f"\n{words}\n")
 
-    return say
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    for words in config.stash.get(_TOLD, []):
+        terminalreporter.write_line(words)

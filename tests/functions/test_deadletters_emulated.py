@@ -58,9 +58,7 @@ def cloud(emulators: Emulators, market: Market) -> Iterator[Cloud]:
     door = PushDoor(Gateway(read_catalogue()).functions, ADMIN_KEY)
     with serving(door) as url:
         topics = {**TOPICS, ALERTS: (*TOPICS[ALERTS], HEARD)}
-        provision(
-            project, topics, lambda name: f"{url}{push_path(name)}", first_seconds=0.1, longest_seconds=0.2
-        )
+        provision(project, topics, lambda name: f"{url}{push_path(name)}")
         subscription = f"{project.pubsub_url}/v1/projects/{project.id}/subscriptions/{HEARD}"
         httpx.post(f"{subscription}:modifyPushConfig", json={"pushConfig": {}}, trust_env=False)
         yield Cloud(instance, project)

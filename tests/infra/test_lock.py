@@ -10,14 +10,18 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from infra.catalogue import ROOT, read_catalogue
-from infra.lock import FOLDER
+from infra.lock import FOLDER, JOBS
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 FUNCTIONS = {
     name: (ROOT / "functions" / name / "requirements.txt", entry.extras)
     for name, entry in read_catalogue().functions.items()
 }
-LOCKS = {**FUNCTIONS, **{name: (FOLDER / f"{name}.txt", (name,)) for name in ("twin", "emulators", "dev")}}
+LOCKS = {
+    **FUNCTIONS,
+    **{name: (FOLDER / f"{name}.txt", (name,)) for name in ("twin", "emulators", "dev")},
+    "jobs": (FOLDER / "jobs.txt", JOBS),
+}
 
 
 def pins(file: Path) -> dict[str, set[str]]:

@@ -174,6 +174,12 @@ def test_one_process_by_hand_works_on_all_tasks(scoring: Instance) -> None:
     assert times(scoring.platform) == dict.fromkeys(GOOD[:30], 1)
 
 
+def test_a_process_for_which_no_task_is_left_has_nothing_to_do(scoring: Instance) -> None:
+    requested(scoring, symbols=tuple(GOOD[:2]), tasks=2)
+    assert work(scoring, by=replace(PLATFORM, index=3, count=5)) is Exit.DONE
+    assert tasks(scoring) == []
+
+
 def test_more_tasks_than_symbols_is_fine(scoring: Instance) -> None:
     requested(scoring, symbols=tuple(GOOD[:2]), tasks=5)
     assert work(scoring, by=Task()) is Exit.DONE

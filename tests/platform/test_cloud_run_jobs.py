@@ -6,6 +6,7 @@ import dataclasses
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
@@ -27,14 +28,16 @@ from shared.errors import (
 )
 from shared.platform.executions import TaskEnd
 from shared.platform.gcp.claims import COLLECTION, KEPT_DAYS, LEASE_SECONDS, Claim
+from shared.platform.gcp.run_api import RunApi
 from shared.platform.gcp.run_errors import meaning, meanings, was_refused
 from shared.platform.gcp.run_status import status_of
-from shared.platform.ports import Create, JobState, JobStatus, Put, Write
+from shared.platform.ports import Create, Document, JobState, JobStatus, Put, Write
 from tests.contracts.platforms import ROOT
 from tests.contracts.racing import race
 from tests.contracts.workers import wait_for
 from tests.emulators import Emulators, project_in
 from tests.platform.cloud_run import Site, site_on
+from tests.platform.google_stand_in import google as stand_in
 from tests.platform.lossy import lossy_proxy
 from tests.platform.refusing import refusing
 from tests.platform.wrapped import WrappedDocuments
@@ -129,6 +132,32 @@ def test_a_claim_that_took_too_long_starts_nothing(site: Site) -> None:
     with pytest.raises(PlatformUnavailable, match="too slowly"):
         jobs.start("note", [], execution_id="e1")
     assert site.started() == {}
+
+
+def test_who_waits_for_another_caller_does_so_no_longer_than_a_call_may_take(site: Site) -> None:
+    class Slow(WrappedDocuments):
+        """A read takes half of that."""
+
+        reads = 0
+
+        def get(self, collection: str, id: str) -> Document | None:
+            self.reads += 1
+            time.sleep(0.5)
+            return super().get(collection, id)
+
+    claimed_by_somebody(site, "e1", seconds_ago=0)
+    slow = Slow(site.documents)
+    with pytest.raises(PlatformUnavailable, match="by another caller"):
+        site.jobs(documents=slow, timeout_seconds=1.0).start("note", [], execution_id="e1")
+    assert slow.reads <= 3
+
+
+def test_a_call_that_is_stuck_leaves_time_for_another(site: Site) -> None:
+    with stand_in() as service:
+        service.answers, service.keep = [(200, {"executions": []})], 1
+        project = dataclasses.replace(project_in(site.state), run_url=service.url, timeout_seconds=2.0)
+        assert RunApi(project).find("mlengine-note", "e1") is None
+        assert len(service.seen) == 2
 
 
 def test_a_commit_whose_answer_was_lost_is_ones_own(site: Site) -> None:

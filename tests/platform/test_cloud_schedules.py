@@ -1,8 +1,9 @@
-"""What becomes of the errors of Cloud Scheduler's client."""
+"""What becomes of the errors of Cloud Scheduler's client, and of a call that is stuck."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,8 +11,11 @@ import requests
 from google.api_core import exceptions as api
 from google.auth import exceptions as auth
 
+from shared.config import PlatformName, load_settings
 from shared.errors import ConfigurationError, PlatformUnavailable
-from shared.platform.gcp.schedules import meaning, translated
+from shared.platform.gcp.project import Project
+from shared.platform.gcp.schedules import CloudSchedules, meaning, translated
+from tests.platform.google_stand_in import google
 
 
 def below(kind: type[api.GoogleAPICallError]) -> list[type[api.GoogleAPICallError]]:
@@ -50,3 +54,15 @@ def test_every_error_below_the_client_means_something(
     with pytest.raises(kind, match="list") as raised, translated("list"):
         raise error
     assert raised.value.__cause__ is error
+
+
+def test_a_call_that_is_stuck_leaves_time_for_another() -> None:
+    with google() as service:
+        service.answers, service.keep = [(200, {"jobs": []})], 1
+        chosen = load_settings(
+            platform=PlatformName.EMULATORS,
+            google_cloud_project="a-project",
+            scheduler_emulator_host=service.host,
+        )
+        assert CloudSchedules(replace(Project.of(chosen), timeout_seconds=2.0)).list() == []
+        assert len(service.seen) == 2

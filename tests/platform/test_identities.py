@@ -25,7 +25,7 @@ from shared.access.roles import EVENTS_ROUTE, ROLES, Role
 from shared.config import load_settings
 from shared.errors import Forbidden, PlatformUnavailable, Unauthenticated
 from shared.platform.gcp.identities import GoogleIdentities
-from shared.platform.local.identities import NoIdentities
+from shared.platform.identities import NoIdentities
 from shared.platform.local.secrets import LocalSecrets
 
 AUDIENCE = "https://audit-abc-ew.a.run.app"

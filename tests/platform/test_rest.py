@@ -130,6 +130,19 @@ def test_a_metadata_server_that_gives_no_token_is_named(
     assert service.seen == []
 
 
+def test_a_token_serves_while_the_metadata_server_is_away(service: StandIn) -> None:
+    clock = [1_000.0]
+    with httpx.Client() as client:
+        found = MetadataTokens(client, monotonic=lambda: clock[0])
+        assert found.token() == "t0k3n"
+        service.token_answers = [(503, {})]
+        clock[0] += 3_588
+        assert found.token() == "t0k3n"
+        clock[0] += 2
+        with pytest.raises(PlatformUnavailable):
+            found.token()
+
+
 def test_a_metadata_server_that_stumbles_is_asked_again(service: StandIn, rest: GoogleRest) -> None:
     service.token_answers = [(503, {}), service.token_answers[0]]
     assert rest.call("GET", f"{service.url}/v1/x").status_code == 200

@@ -56,8 +56,10 @@ class FailingDocuments:
         self._inner = inner
         self.is_down = False
         self.reads = 0
+        self.when_asked: Callable[[], None] = lambda: None
 
     def get(self, collection: str, id: str) -> Document | None:
+        self.when_asked()
         if self.is_down:
             raise PlatformUnavailable("the documents are down")
         self.reads += 1
@@ -149,6 +151,15 @@ def test_a_pointer_that_has_not_moved_costs_one_read_and_no_loading(setting: Set
     assert setting.blobs.read == []
 
 
+def together(setting: Setting, count: int = 4) -> list[str]:
+    """What each of so many callers at the same moment is served by."""
+
+    async def ask() -> list[LoadedModel]:
+        return await asyncio.gather(*(setting.models.get(NAME) for _ in range(count)))
+
+    return [model.version_id for model in setting.run(ask())]
+
+
 def test_a_rollback_is_followed(setting: Setting) -> None:
     setting.activate_second()
     assert setting.get().version_id == "market-signal-v2"
@@ -166,6 +177,38 @@ def test_callers_at_the_same_moment_share_one_load(setting: Setting) -> None:
     found = setting.run(together())
     assert len({id(model) for model in found}) == 1
     assert setting.blobs.read.count("model.onnx") == 1
+
+
+def test_while_one_caller_loads_another_version_the_loaded_one_serves_the_rest(setting: Setting) -> None:
+    setting.get()
+    setting.activate_second()
+    setting.clock.seconds += CACHE_SECONDS
+    assert together(setting, 3) == ["market-signal-v2", "market-signal-v1", "market-signal-v1"]
+    assert setting.get().version_id == "market-signal-v2"
+
+
+def test_after_a_long_sleep_nobody_is_served_by_what_was_live_before(setting: Setting) -> None:
+    setting.get()
+    setting.activate_second()
+    setting.clock.seconds += 3_600
+    reads = setting.documents.reads
+    assert together(setting) == ["market-signal-v2"] * 4
+    assert setting.documents.reads - reads <= 2  # the pointer, and the version that it names
+
+
+def test_after_a_long_sleep_all_wait_once_for_a_platform_that_hangs(setting: Setting) -> None:
+    setting.get()
+    setting.clock.seconds += 3_600
+    asked: list[float] = []
+
+    def hang() -> None:
+        asked.append(setting.clock.seconds)
+        setting.clock.seconds += 2 * CACHE_SECONDS
+
+    setting.documents.when_asked = hang
+    setting.documents.is_down = True
+    assert together(setting) == ["market-signal-v1"] * 4
+    assert len(asked) == 1
 
 
 def test_a_refused_version_leaves_the_one_before_serving_and_says_so_once(setting: Setting) -> None:

@@ -96,19 +96,21 @@ def _value(entry: Any, field: str) -> Any:
 
 
 def _compare(found: Any, operator: str, wanted: str) -> bool:
-    """A comparison with a field that isn't there is false, but for '!='."""
-    if operator == "!=":
-        return not _compare(found, "=", wanted)
+    """A comparison with a field that isn't there is false."""
     if found is None:
         return False
+    if operator == "!=":
+        return not _compare(found, "=", wanted)
     if found in _SEVERITIES and wanted in _SEVERITIES:
-        left, right = _SEVERITIES.index(found), _SEVERITIES.index(wanted)
-    elif isinstance(found, bool):
-        left, right = int(found), int(wanted == "true")
-    elif isinstance(found, (int, float)):
-        left, right = found, float(wanted)  # type: ignore[assignment]  # numbers, both
-    else:
-        return bool({"=": found == wanted, ":": wanted in str(found)}[operator])
+        return _ordered(_SEVERITIES.index(found), operator, _SEVERITIES.index(wanted))
+    if isinstance(found, bool):
+        return _ordered(found, operator, wanted == "true")
+    if isinstance(found, (int, float)):
+        return _ordered(found, operator, float(wanted))
+    return bool({"=": found == wanted, ":": wanted in str(found)}[operator])
+
+
+def _ordered(left: float, operator: str, right: float) -> bool:
     return {
         "=": left == right,
         ">=": left >= right,

@@ -115,15 +115,13 @@ def bq_command(
 def _check(statement: exp.Expr, parameters: frozenset[str], table: Table) -> None:
     from sqlglot import exp
 
-    ours = {table.name, table.view}
-    ours |= {cte.alias for cte in statement.find_all(exp.CTE)}
     for node in statement.walk():
         if isinstance(node, exp.Anonymous):
             raise InvalidInput(f"The function {node.name} isn't answered here.")
         if type(node).__name__ not in _ALLOWED:
             raise InvalidInput(f"{_name(node)} isn't answered here.")
         if isinstance(node, exp.Table):
-            _check_table(node, ours, table)
+            _check_table(node, table)
         elif isinstance(node, exp.Parameter):
             if node.name not in parameters:
                 raise InvalidInput(f"The parameter @{node.name} isn't given.")
@@ -131,13 +129,29 @@ def _check(statement: exp.Expr, parameters: frozenset[str], table: Table) -> Non
             _check_word(node)
 
 
-def _check_table(node: exp.Table, ours: set[str], table: Table) -> None:
+def _check_table(node: exp.Table, table: Table) -> None:
     from sqlglot import exp
 
+    ours = {table.name, table.view} | _named_by_with(node)
     if not isinstance(node.this, exp.Identifier) or node.db or node.catalog or node.name not in ours:
         raise InvalidInput(
             f"There is no table {node.sql('bigquery')[:80]} here: there are {table.view} and {table.name}."
         )
+
+
+def _named_by_with(node: exp.Expr) -> set[str]:
+    """The names that WITH gives where the node stands: elsewhere DuckDB may have a table of that name."""
+    from sqlglot import exp
+
+    names: set[str] = set()
+    while (parent := node.parent) is not None:
+        if isinstance(parent, exp.With):
+            before = None if parent.args.get("recursive") else node.index
+            names |= {one.alias for one in parent.expressions[:before]}
+        elif isinstance(parent, exp.Query) and not isinstance(node, exp.With):
+            names |= {one.alias for one in parent.ctes}
+        node = parent
+    return names
 
 
 def _check_word(node: exp.Var) -> None:

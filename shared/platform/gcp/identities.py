@@ -104,11 +104,14 @@ class GoogleIdentities:
             is_known = key_id in self._certificates and now < self._ends
             if not is_known and now - self._fetched_at >= _LEAST_SECONDS_BETWEEN_FETCHES:
                 self._fetch(now)
-            return self._certificates if now < self._ends else {}
+            if now >= self._ends:
+                raise PlatformUnavailable("Google's certificates couldn't be fetched a moment ago.")
+            return self._certificates
 
     def _fetch(self, now: float) -> None:
         import httpx
 
+        self._fetched_at = now  # a failure counts too: not every unknown key asks again
         try:
             answer = httpx.get(self._url, timeout=_TIMEOUT_SECONDS)
             answer.raise_for_status()
@@ -121,5 +124,4 @@ class GoogleIdentities:
             ) from error
         age = _MAX_AGE.search(answer.headers.get("cache-control", ""))
         self._certificates = found
-        self._fetched_at = now
         self._ends = now + (float(age[1]) if age else _USUAL_SECONDS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from shared.errors import AlreadyExists, EngineError, InvalidInput, PlatformUnavailable, RevisionConflict
@@ -40,18 +40,10 @@ class CloudRunJobs:
     a second one start so, whoever started it cancels it as soon as the first is on record.
     """
 
-    def __init__(
-        self,
-        project: Project,
-        documents: Documents,
-        *,
-        now: Now = _utc_now,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
+    def __init__(self, project: Project, documents: Documents, *, now: Now = _utc_now) -> None:
         self._project = project
         self._documents = documents
         self._now = now
-        self._sleep = sleep
         self._api = RunApi(project)
         self._run_seconds = min(project.timeout_seconds, _LONGEST_RUN_SECONDS)
 
@@ -92,7 +84,7 @@ class CloudRunJobs:
             PlatformUnavailable: another caller has it, and hasn't started the execution.
         """
         caller = secrets.token_hex(8)
-        waited, wait = 0.0, _FIRST_WAIT_SECONDS
+        wait, ends = _FIRST_WAIT_SECONDS, time.monotonic() + self._project.timeout_seconds
         while True:
             document = self._documents.get(COLLECTION, execution_id)
             there = None if document is None else Claim.from_data(document.data)
@@ -104,13 +96,13 @@ class CloudRunJobs:
                 return None
             if is_free and (mine := self._try_to_claim(job, execution_id, caller, document)):
                 return mine
-            if waited >= self._project.timeout_seconds:
+            if time.monotonic() >= ends:
                 raise PlatformUnavailable(
                     f"Execution {execution_id} is being started by another caller. Ask again.",
                     retry_after_seconds=LEASE_SECONDS,
                 )
-            self._sleep(wait)
-            waited, wait = waited + wait, min(2 * wait, _LONGEST_WAIT_SECONDS)
+            time.sleep(wait)
+            wait = min(2 * wait, _LONGEST_WAIT_SECONDS)
 
     def _try_to_claim(self, job: str, execution_id: str, caller: str, there: Document | None) -> Claim | None:
         """The claim, written in place of the document that is there; None when somebody was quicker."""

@@ -135,7 +135,7 @@ class RunApi:
 
     @cached_property
     def _patiently(self) -> dict[str, Any]:
-        """How to make a call that may be made twice."""
+        """How to make a call that may be made twice. One that is stuck leaves time for another."""
         from google.api_core.retry import Retry
 
         seconds = self._project.timeout_seconds
@@ -145,7 +145,7 @@ class RunApi:
             maximum=_LONGEST_WAIT_SECONDS,
             timeout=seconds,
         )
-        return {"retry": retry, "timeout": seconds}
+        return {"retry": retry, "timeout": seconds / 2}
 
 
 def _id_of(execution: run_v2.Execution) -> str | None:

@@ -130,7 +130,10 @@ def scheduler_client(project: Project) -> CloudSchedulerClient:
 
 
 def patiently(project: Project) -> dict[str, Any]:
-    """How to make a call that may be made twice: repeated where it may have been lost, within the time."""
+    """How to make a call that may be made twice: repeated where it may have been lost, within the time.
+
+    One that is stuck leaves time for another.
+    """
     import requests
     from google.api_core import exceptions, retry
 
@@ -145,7 +148,7 @@ def patiently(project: Project) -> dict[str, Any]:
         maximum=_LONGEST_WAIT_SECONDS,
         timeout=project.timeout_seconds,
     )
-    return {"retry": patience, "timeout": project.timeout_seconds}
+    return {"retry": patience, "timeout": project.timeout_seconds / 2}
 
 
 def parent(project: Project) -> str:

@@ -24,6 +24,9 @@ _HOST: Final = "metadata.google.internal"
 _EARLY_SECONDS: Final = 240.0
 """A token is fetched anew when it lives no longer than this; the server renews its own five minutes early."""
 
+_LAST_SECONDS: Final = 10.0
+"""So long before its end a token isn't used any more."""
+
 
 def tokens(client: httpx.Client) -> Callable[[], str]:
     """What gives a valid access token at each call. Not safe from several threads at once.
@@ -48,7 +51,11 @@ class MetadataTokens:
 
     def token(self) -> str:
         if self._monotonic() >= self._ends:
-            self._fetch()
+            try:
+                self._fetch()
+            except PlatformUnavailable:
+                if self._monotonic() >= self._ends + _EARLY_SECONDS - _LAST_SECONDS:
+                    raise  # else the last one is still good
         return self._token
 
     def _fetch(self) -> None:

@@ -1,4 +1,4 @@
-"""The twin knows no service accounts."""
+"""Where no service accounts are known: on the twin, and on emulators."""
 
 from __future__ import annotations
 
