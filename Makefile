@@ -14,7 +14,7 @@ define link_openmp
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help up test check bench lock openapi permissions format clean
+.PHONY: help up test check bench lock openapi permissions format clean scan
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -31,6 +31,9 @@ check: $(VENV)/.dev ## Format, lint, types, import contracts, generated files, t
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest
+
+scan: $(VENV)/.dev ## Scan terraform/ (checkov, in an environment of its own)
+	@SCAN=1 $(BIN)/python -m pytest tests/terraform/test_scanner.py
 
 bench: $(VENV)/.dev ## Run the benchmarks; peers go into throw-away environments
 	@$(BIN)/python -m tests.benchmarks

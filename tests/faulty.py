@@ -44,14 +44,15 @@ class Line:
         self.seen: list[str] = []
         self.ended = threading.Event()
         self._plan: list[tuple[str, Fault]] = []
-        self._always: dict[str, Fault] = {}
+        self._always: dict[str, Fault | None] = {}
         self._lock = threading.Lock()
 
     def plan(self, method: str, *faults: Fault) -> None:
         """The next requests of that method fare so, in this order."""
         self._plan += [(method, fault) for fault in faults]
 
-    def always(self, method: str, fault: Fault) -> None:
+    def always(self, method: str, fault: Fault | None) -> None:
+        """All requests of that method fare so from now on; None: they are handed on."""
         self._always[method] = fault
 
     def fate(self, method: str) -> Fault | None:

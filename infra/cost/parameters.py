@@ -56,8 +56,8 @@ class Design(BaseModel):
     """Of the engine's lines about requests."""
     request_logs: bool = True
     """Whether Cloud Run's own lines about requests are kept."""
-    lean_indexes: bool = False
-    """Whether predictions are indexed by what is queried only."""
+    every_field_indexed: bool = False
+    """Whether each field of predictions has an index, as Firestore makes them unless told otherwise."""
     recovery: bool = True
     """Point-in-time recovery of documents."""
     backup_days: int = Field(14, ge=0)

@@ -21,7 +21,6 @@ SCALE: Final = (10_000, 100_000, 1_000_000, 10_000_000, 100_000_000)
 _LEAN: Final[Mapping[str, Any]] = {
     "hours": 150,
     "candle_cache_seconds": 3_600,
-    "lean_indexes": True,
     "recovery": False,
     "backup_days": 0,
     "logged_share": 0.1,
@@ -31,7 +30,7 @@ CHOICES: Final[Mapping[str, Mapping[str, Any]]] = {
     "as designed": {},
     "audit in BigQuery only": {"audit_documents": False},
     "audit in Firestore only": {"audit_rows": False},
-    "predictions indexed by what is queried only": {"lean_indexes": True},
+    "every field of predictions indexed": {"every_field_indexed": True},
     "without point-in-time recovery and backups": {"recovery": False, "backup_days": 0},
     "one in ten request lines logged": {"logged_share": 0.1},
     "without Cloud Run's own request lines": {"request_logs": False},
@@ -41,7 +40,7 @@ CHOICES: Final[Mapping[str, Mapping[str, Any]]] = {
     "CANDLE_CACHE_SECONDS=3600": {"candle_cache_seconds": 3_600},
     "a tenth of the symbols": {"symbols": 50},
     "all within 150 hours of the month": {"hours": 150},
-    "lean: 150 hours, long cache, few indexes, logs, no backups": _LEAN,
+    "lean: 150 hours, long cache, few logs, no backups": _LEAN,
     "lean, and audit in BigQuery only": {**_LEAN, "audit_documents": False},
 }
 """What differs from the design and the traffic asked for."""
@@ -132,7 +131,7 @@ def _bill(model: Model, found: Bill, factor: float) -> dict[str, Any]:
 def _stored(model: Model, added: Bill, traffic: Traffic) -> dict[str, Any]:
     """What a million predictions cost in each later month, as they are kept."""
     kept = [item for item in added.items if item.price.endswith(("_storage", "_recovery", "_backups"))]
-    documents, entries = audit_bytes(model.measured, lean=False)
+    documents, entries = audit_bytes(model.measured, every_field=False)
     return {
         "list_dollars": sum(item.list_dollars for item in kept) * _share(traffic),
         "document_bytes": documents,

@@ -126,7 +126,7 @@ class _Month:
     def _documents(self) -> Iterator[Use]:
         predictions = self.traffic.predictions
         yield Use("firestore_writes", predictions, "the audit's documents")
-        documents, entries = audit_bytes(self.measured, lean=self.design.lean_indexes)
+        documents, entries = audit_bytes(self.measured, every_field=self.design.every_field_indexed)
         for size, what in ((documents, "the audit's documents"), (entries, "the audit's index entries")):
             stored = predictions * size / GIB
             yield Use("firestore_storage", stored, what)
@@ -150,12 +150,11 @@ class _Month:
         return milliseconds / 1_000 * self.assumed.slower_processor
 
 
-def audit_bytes(measured: Measurements, *, lean: bool) -> tuple[int, int]:
+def audit_bytes(measured: Measurements, *, every_field: bool) -> tuple[int, int]:
     """Of a document of the audit, and of its index entries."""
     fields = measured.audit_fields
     id_bytes = fields["prediction_id"] - text_bytes("prediction_id")
     name = name_bytes(COLLECTION, "") - text_bytes("") + id_bytes
     indexes = Indexes(COLLECTION)
-    queried = {field for index in indexes.composite for field in index}
-    single = [field for field in indexes.single(fields) if not lean or field in queried]
+    single = list(fields) if every_field else indexes.single(fields)
     return document_bytes(name, fields), index_bytes(name, fields, single, indexes.composite)

@@ -85,6 +85,7 @@ class Function:
         self._matcher: Routes[Route] = Routes()
         self._gatekeeper: Gatekeeper | None = None
         self._instance: Instance | None = None
+        self._is_cold = True
         self.get("/health")(self._health)
         self.get("/ready")(self._ready)
 
@@ -204,6 +205,9 @@ class Function:
         return state
 
     def _log(self, request: Request, response: Response, call: Call) -> None:
+        if self._is_cold:  # whoever got this answer has waited for the instance to start
+            self._is_cold = False
+            call.facts["cold_start"] = True
         log_request(
             {
                 "function": self.name,

@@ -29,7 +29,12 @@ from shared.monitoring.warehouse.table import TABLE
 
 REGION = "europe-west1"
 DEAREST = Design(front_door=True, warm_predicts=1, alerts_charged=True)
-DESIGNS = [Design(), DEAREST, Design(audit_documents=False, logged_share=0.1), Design(lean_indexes=True)]
+DESIGNS = [
+    Design(),
+    DEAREST,
+    Design(audit_documents=False, logged_share=0.1),
+    Design(every_field_indexed=True),
+]
 
 
 @pytest.fixture
@@ -271,7 +276,7 @@ class TestTraffic:
         assert quantity(found(request_logs=False), "logging", "Cloud Run") == 0
         assert quantity(found(warm_predicts=1), "cloud_run_cpu", "predict, starts") == 0
         assert quantity(found(front_door=True), "armor_requests") == Traffic().predictions
-        lean, full = (audit_bytes(model.measured, lean=lean) for lean in (True, False))
+        lean, full = (audit_bytes(model.measured, every_field=every) for every in (False, True))
         assert lean[0] == full[0]
         assert lean[1] < full[1]
 

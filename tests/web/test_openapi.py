@@ -86,6 +86,7 @@ def test_a_body_is_required_where_something_in_it_is(document: dict[str, Any]) -
     assert required == {
         "POST /fetch": False,
         "POST /predict/batch": True,
+        "POST /predict/jobs": False,
         "POST /models/activate/{id}": False,
         "POST /admin/activate/{id}": False,
         "POST /models/{name}/rollback": False,

@@ -50,7 +50,16 @@ resource "google_firestore_field" "override" {
 
   # Empty: the field is in no index. Each one that isn't asked for costs a write per document, and a time
   # stamp in an index keeps a collection below some 500 writes a second.
-  index_config {}
+  index_config {
+    dynamic "indexes" {
+      for_each = each.value.indexes
+
+      content {
+        order       = indexes.value.order
+        query_scope = indexes.value.queryScope
+      }
+    }
+  }
 
   dynamic "ttl_config" {
     for_each = each.value.ttl ? [true] : []

@@ -41,13 +41,18 @@ variable "field_overrides" {
     collectionGroup = string
     fieldPath       = string
     ttl             = optional(bool, false)
-    indexes         = list(any)
+    indexes = list(object({
+      order      = string
+      queryScope = string
+    }))
   }))
-  description = "Fields in no index, and those that say when a document expires: 'fieldOverrides' of firestore.indexes.json."
+  description = "Fields whose own indexes aren't the usual ones, mostly none, and those that say when a document expires: 'fieldOverrides' of firestore.indexes.json."
 
   validation {
-    condition     = alltrue([for field in var.field_overrides : length(field.indexes) == 0])
-    error_message = "An override switches a field's own indexes off ('indexes': []); leave out a field that keeps them."
+    condition = alltrue(flatten([
+      for field in var.field_overrides : [for index in field.indexes : contains(["ASCENDING", "DESCENDING"], index.order)]
+    ]))
+    error_message = "The order of a field's own index is ASCENDING or DESCENDING."
   }
 }
 

@@ -99,11 +99,11 @@ run "refuses_an_index_of_one_field" {
   expect_failures = [var.indexes]
 }
 
-run "refuses_an_override_with_indexes" {
+run "refuses_an_index_of_another_order" {
   command = plan
 
   variables {
-    field_overrides = [{ collectionGroup = "runs", fieldPath = "status", indexes = [{ order = "ASCENDING" }] }]
+    field_overrides = [{ collectionGroup = "runs", fieldPath = "status", indexes = [{ order = "UP", queryScope = "COLLECTION" }] }]
   }
 
   expect_failures = [var.field_overrides]
