@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import http.client
 import threading
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from email.message import Message
 from enum import StrEnum
@@ -20,6 +21,7 @@ _HOP_BY_HOP = frozenset({"connection", "content-length", "expect", "keep-alive",
 class Fault(StrEnum):
     UNAVAILABLE = "503 instead of handing it on"
     REFUSED = "403 instead of handing it on"
+    INVALID = "400 instead of handing it on"
     CONTENDED = "409 instead of handing it on, as S3 does when conditional writes meet"
     HANGS = "nothing, for longer than anybody waits"
     LOST = "handed on; the answer is lost"
@@ -31,39 +33,56 @@ class Fault(StrEnum):
 _INSTEAD = {
     Fault.UNAVAILABLE: (503, b"try again"),
     Fault.REFUSED: (403, b"not you"),
+    Fault.INVALID: (400, b"{}"),
     Fault.CONTENDED: (409, b"<Error><Code>ConditionalRequestConflict</Code></Error>"),
 }
 
 
 class Line:
-    """What goes over it: `seen` has the method of each request, `plan` what becomes of the next ones."""
+    """What goes over it: `seen` has the method of each request, `plan` what becomes of the next ones.
+
+    Requests are known by their method (`POST`) or by a part of their path (`:cancel`).
+    """
 
     def __init__(self, target: str) -> None:
         self.target = urlsplit(target).netloc
         self.url = ""
         self.seen: list[str] = []
+        self.spoiled: Counter[Fault] = Counter()
+        self.before_fault: Callable[[], object] = lambda: None
+        """Done before a request is spoiled."""
         self.ended = threading.Event()
         self._plan: list[tuple[str, Fault]] = []
         self._always: dict[str, Fault | None] = {}
         self._lock = threading.Lock()
 
-    def plan(self, method: str, *faults: Fault) -> None:
-        """The next requests of that method fare so, in this order."""
-        self._plan += [(method, fault) for fault in faults]
+    def plan(self, which: str, *faults: Fault) -> None:
+        """The next such requests fare so, in this order."""
+        self._plan += [(which, fault) for fault in faults]
 
-    def always(self, method: str, fault: Fault | None) -> None:
-        """All requests of that method fare so from now on; None: they are handed on."""
-        self._always[method] = fault
+    def always(self, which: str, fault: Fault | None) -> None:
+        """All such requests fare so from now on; None: they are handed on."""
+        self._always[which] = fault
 
-    def fate(self, method: str) -> Fault | None:
+    def fate(self, method: str, path: str) -> Fault | None:
         """What becomes of the request that comes now."""
         with self._lock:
             self.seen.append(method)
-            for position, (planned, fault) in enumerate(self._plan):
-                if planned == method:
-                    del self._plan[position]
-                    return fault
-            return self._always.get(method)
+            fault = self._fault(method, path)
+            if fault is not None:
+                self.spoiled[fault] += 1
+        if fault is not None:
+            self.before_fault()
+        return fault
+
+    def _fault(self, method: str, path: str) -> Fault | None:
+        for position, (which, fault) in enumerate(self._plan):
+            if which == method or which in path:
+                del self._plan[position]
+                return fault
+        return next(
+            (fault for which, fault in self._always.items() if which == method or which in path), None
+        )
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -76,7 +95,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        fault = self._line.fate(self.command)
+        fault = self._line.fate(self.command, self.path)
         self.close_connection = True
         if fault is Fault.HANGS:
             self._line.ended.wait(_HANG_SECONDS)

@@ -47,6 +47,10 @@ class Emulator:
             raise RuntimeError(f"{self.name} was never started")
         return self._process.pid
 
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
     def start(self) -> None:
         """Returns when it answers.
 

@@ -7,8 +7,10 @@ three, those that the settings name are used as they run; the others are started
 
 from __future__ import annotations
 
+import json
 import shutil
 import socket
+import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Final
@@ -28,13 +30,13 @@ from infra.local.parts import Door, Part, Running
 from infra.local.push_door import PushDoor, push_path
 from infra.local.warehouse import SUBSCRIPTION, WarehouseWriter
 from shared.config import Settings
-from shared.monitoring.warehouse import FOLDER as WAREHOUSE
+from shared.platform.emulated import FOLDER, SETTINGS_FILE
 from shared.platform.gcp.project import Project
 from shared.platform.gcp.rest import GoogleRest
 from shared.platform.topics import DEAD_LETTERS, EXPORTS, TOPICS
 
 PROJECT: Final = "mlengine-twin"
-FOLDER: Final = "emulators"
+LOOK_SECONDS: Final = 1.0
 
 
 class Emulated:
@@ -48,12 +50,16 @@ class Emulated:
         folder = settings.mlengine_home / FOLDER
         self.keeps_state = bool(settings.firestore_emulator_host and settings.storage_emulator_host)
         if not self.keeps_state:
-            for left in (folder, settings.mlengine_home / WAREHOUSE):  # what goes with them is gone
-                shutil.rmtree(left, ignore_errors=True)
+            shutil.rmtree(folder, ignore_errors=True)  # what the last ones left: their documents are gone
         folder.mkdir(exist_ok=True)
 
+        self._folder = folder
+        self._console = console
+        self._emulators: list[Emulator] = []
+
         def host(emulator: Emulator) -> str:
-            return stack.enter_context(run_emulator(emulator)).host
+            self._emulators.append(stack.enter_context(run_emulator(emulator)))
+            return emulator.host
 
         console.print("Starting the emulators ...")
         self._door = stack.enter_context(_loopback())
@@ -77,6 +83,9 @@ class Emulated:
         }
         self.settings = settings.model_copy(update=found)
         self._set_up()
+        file = folder / SETTINGS_FILE  # for the commands that work on the state itself
+        file.write_text(json.dumps({"platform": str(settings.platform), **found}))
+        stack.callback(file.unlink, missing_ok=True)
 
     def _set_up(self) -> None:
         """What Terraform does in the cloud."""
@@ -90,11 +99,38 @@ class Emulated:
     def parts(self, running: Running) -> Sequence[Part]:  # noqa: ARG002 - what the other ground needs
         project = Project.of(self.settings)
         source = PullSource(project, GoogleRest(project), SUBSCRIPTION)
-        writer = WarehouseWriter(source, self.settings.mlengine_home)
-        return [Part(writer.start, writer.stop)]
+        writer = WarehouseWriter(source, self._folder)
+        watch = Watch(self._emulators, self._console)
+        return [Part(writer.start, writer.stop), Part(watch.start, watch.stop)]
 
     def doors(self, running: Running) -> Sequence[Door]:
         return [Door(self._door, PushDoor(running.gateway.functions, running.api_key))]
+
+
+class Watch:
+    """Says so when an emulator ends by itself: what it held is gone, and nothing here can bring it back."""
+
+    def __init__(self, emulators: Sequence[Emulator], console: Console) -> None:
+        self._emulators = list(emulators)
+        self._console = console
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._look, name="watch-emulators", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        while not self._stopping.wait(LOOK_SECONDS):
+            for emulator in [one for one in self._emulators if not one.is_running]:
+                self._emulators.remove(emulator)
+                self._console.print(
+                    f"[red]The {emulator.name} has ended,[/red] and with it what it held. "
+                    "Press Ctrl-C, then: make up PLATFORM=emulators"
+                )
 
 
 def _loopback() -> socket.socket:

@@ -38,6 +38,9 @@ from shared.platform.local.secrets import LocalSecrets
 
 LOG_FILE = "logs/twin.jsonl"
 GRACE_SECONDS = 5
+KEEP_ALIVE_SECONDS = 90
+"""Longer than Pub/Sub's emulator lets a connection idle between two pushes: one that is closed under it may
+hold its event up until the acknowledgement is overdue."""
 
 
 def main() -> int:
@@ -109,6 +112,7 @@ class Twin:
                 lifespan="off",
                 access_log=False,
                 log_level="warning",
+                timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=GRACE_SECONDS,
             )
         )

@@ -84,3 +84,18 @@ def test_migrating_tells_of_each_collection(home: Path) -> None:
     assert collections["active-models"]["seen"] == 1
     assert sum(one["rewritten"] for one in collections.values()) == 0
     assert "active-models" in run(home, "migrate").output
+
+
+def test_a_mistyped_state_folder_is_not_backed_up_as_nothing(tmp_path: Path) -> None:
+    refused = run(tmp_path / "mistyped", "backup", tmp_path / "backup")
+    assert refused.exit_code == 1
+    assert "MLENGINE_HOME" in refused.output
+    assert not (tmp_path / "mistyped").exists()
+    assert not (tmp_path / "backup").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_told_in_words(home: Path) -> None:
+    refused = run(home, "backup", "/proc/nothing")
+    assert refused.exit_code == 1
+    assert "/proc/nothing" in refused.output.replace("\n", "")
+    assert "report it" not in refused.output

@@ -21,18 +21,21 @@ from typing import Any, Protocol
 import httpx
 
 from infra.catalogue import source_of
+from infra.emulators.processes import Emulator, running
+from infra.emulators.storage import create_bucket, storage_emulator
 from shared.config import Settings
 from shared.errors import PlatformUnavailable
 from shared.instance import Instance
 from shared.monitoring.audit import COLLECTION
 from shared.platform.connect import connect
+from shared.platform.gcp.project import Project
 from tests.e2e.twin import KEY, MODEL, ROOT, Twin, free_port, running_twin, wait_until
 from tests.emulators import Emulators
 from tests.packages import market_package
 from tests.proxy import Proxy, proxy_to
 from tests.registry.packages import package
 
-FAULTS = int(os.environ.get("FAULTS", "6"))
+FAULTS = int(os.environ.get("FAULTS", "4"))
 """How often a service goes away."""
 SHORTEST_SECONDS, LONGEST_SECONDS = 0.5, 3.0
 """How long it is away."""
@@ -62,6 +65,19 @@ class LockedFile:
 
 
 @dataclass(frozen=True)
+class Killed:
+    """An emulator that keeps its state in a folder. While it is away, it was killed (-9)."""
+
+    emulator: Emulator
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        self.emulator.kill()
+        yield
+        self.emulator.start()
+
+
+@dataclass(frozen=True)
 class Site:
     """A twin at work. `passed` are versions that may go live; one of them is."""
 
@@ -79,9 +95,13 @@ class Site:
 def site_on_emulators(
     emulators: Emulators, home: Path, upstream_url: str, symbols: Sequence[str]
 ) -> Iterator[Site]:
-    """On a fresh project of the session's emulators, each behind a line of its own; candles are stored."""
+    """On a fresh project of the session's emulators, and on one of Cloud Storage that keeps its objects in a
+    folder; each is behind a line of its own. Candles are stored.
+    """
     with ExitStack() as stack:
-        direct = emulators.ready()
+        storage = stack.enter_context(running(storage_emulator(home.parent, folder=home.parent / "objects")))
+        direct = emulators.ready().model_copy(update={"storage_emulator_host": f"http://{storage.host}"})
+        create_bucket(direct.storage_emulator_host, Project.of(direct).bucket)
         lines = lines_to(direct, stack)
         state, lined = Instance(direct, connect(direct)), through(direct, lines)
         passed = register(state, 3)
@@ -91,7 +111,8 @@ def site_on_emulators(
         )
         twin.wait_for("/health")
         assert twin.post("/fetch", {"symbols": symbols})["failed"] == 0
-        yield Site(twin, state, Instance(lined, connect(lined)), lines, passed, symbols)
+        services: dict[str, Service] = {**lines, "killed storage": Killed(storage)}
+        yield Site(twin, state, Instance(lined, connect(lined)), services, passed, symbols)
 
 
 def lines_to(chosen: Settings, stack: ExitStack) -> dict[str, Proxy]:

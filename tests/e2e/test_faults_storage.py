@@ -29,10 +29,14 @@ from tests.market.made import candles
 from tests.market.markets import Market, serving
 from tests.proxy import Proxy, proxy_to
 
-TIMEOUT_SECONDS = 2.0
+TIMEOUT_SECONDS = 1.0
 """For one call to the platform, with its attempts."""
 SLOW_SECONDS = 0.2
 CALLERS = 20
+
+failing = pytest.mark.parametrize(
+    "fault", [Fault.UNAVAILABLE, Fault.HANGS], ids=lambda fault: fault.name.lower()
+)
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,7 @@ def model_of(answer: httpx.Response) -> str:
     return model
 
 
-@pytest.mark.parametrize("fault", [Fault.UNAVAILABLE, Fault.LOST, Fault.HANGS])
+@failing
 def test_the_loaded_model_serves_on_until_the_new_one_can_be_read(
     place: Place, fault: Fault, tell: Callable[[str], None]
 ) -> None:
@@ -99,12 +103,11 @@ def test_the_loaded_model_serves_on_until_the_new_one_can_be_read(
         place.spoil(fault)
         place.state.registry.activate(second, by="test")
         began = time.monotonic()
-        served = {model_of(predict(process)) for _ in range(3)}
+        assert [model_of(predict(process)) for _ in range(2)] == [first] * 2
         seconds = time.monotonic() - began
-        assert served == {first}
         place.spoil(None)
         wait_for(lambda: model_of(predict(process)) == second)
-    tell(f"3 predictions in {seconds:.1f} s by the loaded model, each of which tried to read the new one")
+    tell(f"2 predictions in {seconds:.1f} s by the loaded model, each of which tried to read the new one")
 
 
 def test_predictions_do_not_wait_for_a_slow_download(place: Place, tell: Callable[[str], None]) -> None:
@@ -142,7 +145,7 @@ def test_a_cold_start_waits_for_a_slow_download(place: Place, tell: Callable[[st
     tell(f"a cold predict from a Cloud Storage that takes {SLOW_SECONDS} s for each piece: {seconds:.1f} s")
 
 
-@pytest.mark.parametrize("fault", [Fault.UNAVAILABLE, Fault.LOST, Fault.HANGS])
+@failing
 def test_a_cold_start_without_cloud_storage_says_so_in_time_and_recovers(
     place: Place, fault: Fault, tell: Callable[[str], None]
 ) -> None:
@@ -155,10 +158,10 @@ def test_a_cold_start_without_cloud_storage_says_so_in_time_and_recovers(
         assert seconds < 3 * TIMEOUT_SECONDS
         place.spoil(None)
         assert model_of(predict(process)) == place.versions[0]
-    tell(f"{fault.name.lower()}: a cold predict answers 503 in {seconds:.1f} s, and 200 once it is back")
+    tell(f"a cold predict answers 503 in {seconds:.1f} s, and 200 once it is back")
 
 
-@pytest.mark.parametrize("fault", [Fault.UNAVAILABLE, Fault.LOST, Fault.HANGS])
+@failing
 def test_an_activation_that_can_not_check_its_package_changes_nothing(place: Place, fault: Fault) -> None:
     first, second = place.versions
     before = promotions_of(place.state)

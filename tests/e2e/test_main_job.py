@@ -178,6 +178,13 @@ def _log(twin: Twin, event_type: str) -> list[dict[str, Any]]:
     return [line for line in found if line.get("status") == 204 and event_type in line["event_types"]]
 
 
+def test_backup_saves_what_the_twin_holds_wherever_it_rests(twin: Twin, tmp_path: Path) -> None:
+    saved = twin.mlengine("backup", str(tmp_path / "backup"), "--json")
+    assert saved["documents"]["active-models"] == 1
+    assert saved["documents"]["predictions"] >= 1
+    assert saved["blobs"] > 0
+
+
 def test_batch_answers_each_symbol_alone(twin: Twin) -> None:
     batch = twin.post("/predict/batch", {"symbols": ["AAPL", "NOPE", "MSFT"]})
     good = [entry["prediction"] for entry in batch["results"] if entry["prediction"]]

@@ -13,6 +13,7 @@ import pytest
 
 from tests.e2e.conftest import PASSING, SYMBOLS, Prepared
 from tests.e2e.twin import ADMIN_KEY, MODEL, STOP_SECONDS, Twin, running_twin, wait_until
+from tests.emulators import need_sdk
 
 
 def test_interrupt_during_the_first_training_stops_cleanly_and_the_next_start_begins_again(
@@ -134,3 +135,25 @@ def test_key_made_at_the_first_start_opens_the_admin_routes(prepared: Prepared, 
         assert kept.stat().st_mode & 0o077 == 0
         answer = httpx.get(f"{twin.url}/admin/train/status", headers={"x-api-key": shown})
         assert answer.status_code == 200
+
+
+def test_on_emulators_the_made_key_works_and_a_dead_emulator_is_told_of(
+    prepared: Prepared, tmp_path: Path
+) -> None:
+    need_sdk()
+    settings = {"ADMIN_API_KEY": "", "PLATFORM": "emulators", "MARKET_DATA_URL": prepared.upstream_url}
+    with running_twin(tmp_path / "home", **settings) as twin:
+        wait_until(lambda: _is_open(twin.url), "the twin answers")
+        shown = twin.output.partition("Admin key")[2].partition("\n")[0].rpartition(" ")[2]
+        answer = httpx.get(f"{twin.url}/admin/train/status", headers={"x-api-key": shown}, timeout=30)
+        assert answer.status_code == 200
+        [firestore] = [child for child in twin.children("start") if "java" in child.name()]
+        firestore.kill()
+        wait_until(lambda: "firestore emulator has ended" in twin.output, "the twin has told of it")
+
+
+def _is_open(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/health").status_code == 200
+    except httpx.TransportError:
+        return False

@@ -36,9 +36,9 @@ from tests.contracts.platforms import ROOT
 from tests.contracts.racing import race
 from tests.contracts.workers import wait_for
 from tests.emulators import Emulators, project_in
+from tests.faulty import Fault, line_to
 from tests.platform.cloud_run import Site, site_on
 from tests.platform.google_stand_in import google as stand_in
-from tests.platform.lossy import lossy_proxy
 from tests.platform.refusing import refusing
 from tests.platform.wrapped import WrappedDocuments
 
@@ -182,9 +182,10 @@ def test_a_refused_cancel_is_fine_when_it_has_ended(
         site.jobs().cancel("e1")
         wait_for(lambda: states(site, "sleep") == [JobState.CANCELLED])
 
-    with lossy_proxy(emulators.run) as proxy:
-        proxy.refuse(":cancel", end if has_ended else lambda: None)
-        jobs = site.jobs(run_url=f"http://{proxy.host}")
+    with line_to(f"http://{emulators.run}") as line:
+        line.always(":cancel", Fault.INVALID)
+        line.before_fault = end if has_ended else lambda: None
+        jobs = site.jobs(run_url=line.url)
         with nullcontext() if has_ended else pytest.raises(InvalidInput):
             jobs.cancel("e1")
     end()

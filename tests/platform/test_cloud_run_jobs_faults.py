@@ -18,9 +18,9 @@ from shared.platform.ports import Jobs, JobState
 from tests.contracts.racing import in_processes, race
 from tests.contracts.workers import wait_for
 from tests.emulators import Emulators, project_in
+from tests.faulty import Fault, line_to
 from tests.platform.cloud_run import Site, site_on
 from tests.platform.job_workers import die_at_any_time, die_while_starting, start_all
-from tests.platform.lossy import lossy_proxy
 
 TIMES = 20
 IDS = [f"e{number}" for number in range(TIMES)]
@@ -45,20 +45,20 @@ def once(ids: Sequence[str]) -> Counter[str]:
 
 
 def test_a_lost_answer_is_found_by_the_one_who_lost_it(site: Site, emulators: Emulators) -> None:
-    with lossy_proxy(emulators.run) as proxy:
-        jobs = site.jobs(run_url=f"http://{proxy.host}")
+    with line_to(f"http://{emulators.run}") as line:
+        jobs = site.jobs(run_url=line.url)
         for execution_id in IDS:
-            proxy.lose(":run", 1)
+            line.plan(":run", Fault.LOST)
             jobs.start("note", [], execution_id=execution_id)
             jobs.start("note", [], execution_id=execution_id)
-        assert proxy.lost == TIMES
+        assert line.spoiled[Fault.LOST] == TIMES
     assert site.started() == once(IDS)
 
 
 def test_a_lost_answer_is_found_by_the_next_one_who_asks(site: Site, emulators: Emulators) -> None:
-    with lossy_proxy(emulators.run) as proxy:
-        proxy.lose("mlengine-note", 1_000_000)  # also the answers to the question whether it has started
-        cut_off, jobs = site.jobs(run_url=f"http://{proxy.host}", timeout_seconds=0.2), site.jobs()
+    with line_to(f"http://{emulators.run}") as line:
+        line.always("mlengine-note", Fault.LOST)  # also the answers to the question whether it has started
+        cut_off, jobs = site.jobs(run_url=line.url, timeout_seconds=0.2), site.jobs()
         for number, execution_id in enumerate(IDS):
             with pytest.raises(PlatformUnavailable):
                 cut_off.start("note", [], execution_id=execution_id)
@@ -83,10 +83,10 @@ def test_many_callers_at_once_with_claims_in_firestore(site: Site, emulators: Em
 
 
 def test_many_callers_at_once_whose_answers_are_lost(site: Site, emulators: Emulators) -> None:
-    with lossy_proxy(emulators.run) as proxy:
-        jobs = site.jobs(run_url=f"http://{proxy.host}")
+    with line_to(f"http://{emulators.run}") as line:
+        jobs = site.jobs(run_url=line.url)
         for execution_id in IDS:
-            proxy.lose(":run", 1)
+            line.plan(":run", Fault.LOST)
             race_to_start([jobs] * 4, execution_id)
     assert site.started() == once(IDS)
 

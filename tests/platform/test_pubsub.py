@@ -161,7 +161,7 @@ def test_a_connection_that_broke_while_idle_is_made_again(events: PubsubEvents, 
         (400, InvalidInput),
         (401, ConfigurationError),
         (403, ConfigurationError),
-        (404, NotFound),
+        (404, ConfigurationError),
         (409, PlatformUnavailable),
         (413, InvalidInput),
         (302, PlatformUnavailable),
@@ -180,12 +180,12 @@ def test_a_later_call_that_fails_is_an_error_though_the_first_was_durable(
     events: PubsubEvents, service: Service
 ) -> None:
     service.answers = [(200, b"{}"), refusal(404, "gone")]
-    with pytest.raises(NotFound, match="gone"):
+    with pytest.raises(ConfigurationError, match="gone"):
         events.publish("asked", [event(f"{i}") for i in range(MAX_MESSAGES + 1)])
 
 
-def test_a_topic_that_was_not_set_up_isnt_found(emulators: Emulators) -> None:
-    with opened(emulators.pubsub) as events, pytest.raises(NotFound, match="hasn't been set up there"):
+def test_a_topic_that_was_not_set_up_is_told_of(emulators: Emulators) -> None:
+    with opened(emulators.pubsub) as events, pytest.raises(ConfigurationError, match="hasn't been set up"):
         events.publish("asked", [event("1")])
 
 

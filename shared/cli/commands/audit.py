@@ -72,8 +72,12 @@ def _stored(name: str) -> str:
 
 def _answer(session: Session, sql: str, days: int, limit: int) -> Answer:
     from shared.monitoring.warehouse import FOLDER, Warehouse
+    from shared.platform.emulated import FOLDER as EMULATORS
+    from shared.platform.emulated import running_emulators
 
-    return Warehouse(session.installation.home / FOLDER).query(sql, {"days": days}, limit=limit)
+    home = session.installation.home
+    below = home / EMULATORS if running_emulators(home) else home
+    return Warehouse(below / FOLDER).query(sql, {"days": days}, limit=limit)
 
 
 def _show(session: Session, answer: Answer, *, as_csv: bool) -> None:

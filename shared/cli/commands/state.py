@@ -44,7 +44,7 @@ def restore(session: Session, folder: Folder) -> None:
     from shared.platform import backup
 
     with _translated(), _stopped(session), _reporting(session) as report:
-        contents = backup.restore(_platform(session), folder, report)
+        contents = backup.restore(_platform(session, must_exist=False), folder, report)
     session.output.show({"folder": str(folder.absolute()), **contents.json()}, restored)
 
 
@@ -65,12 +65,25 @@ def migrate(session: Session) -> None:
     )
 
 
-def _platform(session: Session) -> Platform:
-    from shared.config import load_settings
+def _platform(session: Session, *, must_exist: bool = True) -> Platform:
+    """The platform that the settings name; for the twin on emulators, theirs."""
+    from shared.config import PlatformName, load_settings
     from shared.platform.connect import connect
+    from shared.platform.emulated import running_emulators
 
     installation = session.installation
-    return connect(load_settings(_env_file=installation.root / ".env", mlengine_home=installation.home))
+    emulators = running_emulators(installation.home) or {}
+    settings = load_settings(
+        _env_file=installation.root / ".env", mlengine_home=installation.home, **emulators
+    )
+    if must_exist and settings.platform is PlatformName.LOCAL and not installation.home.exists():
+        raise problem(
+            "cli",
+            "Nothing is stored",
+            f"There is no state folder {installation.home}: set MLENGINE_HOME to the one that is meant.",
+            next_command="mlengine doctor",
+        )
+    return connect(settings)
 
 
 @contextmanager
@@ -93,6 +106,13 @@ def _translated() -> Iterator[None]:
 
     try:
         yield
+    except OSError as error:
+        raise problem(
+            "cli",
+            "The folder can't be used",
+            f"{error.strerror}: {error.filename}",
+            exit_code=ExitCode.FAILED,
+        ) from error
     except EngineError as error:
         raise problem(
             error.slug, error.title, error.detail, exit_code=ExitCode.FAILED, next_command="mlengine doctor"

@@ -69,10 +69,11 @@ def settings(surroundings: Surroundings) -> Iterable[Finding]:
     """The environment and `.env` hold settings that the engine takes."""
     from shared.config import load_settings
     from shared.errors import ConfigurationError
+    from shared.platform.connect import connect
 
     file = surroundings.installation.root / ".env"
     try:
-        load_settings(_env_file=file)
+        connect(load_settings(_env_file=file))
     except ConfigurationError as error:
         yield fail("settings", error.detail, f"Correct them in the environment or in {file}.")
     else:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 MEMORY: Final = "2GB"
+SPILL: Final = "2GB"
 TIMEOUT_SECONDS: Final = 60.0
 _CHUNK_ROWS: Final = 10_000
 _ATTEMPTS: Final = 5
@@ -121,6 +122,7 @@ class Warehouse:
             connection.execute("SET TimeZone = 'UTC'")
             connection.execute(f"SET memory_limit = '{MEMORY}'")
             connection.execute(f"SET temp_directory = {_quoted(own)}")
+            connection.execute(f"SET max_temp_directory_size = '{SPILL}'")
             connection.execute("SET allow_community_extensions = false")
             connection.execute("SET autoinstall_known_extensions = false")
             connection.execute("SET autoload_known_extensions = false")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Sequence
 
-from shared.errors import InvalidInput, NotFound, PlatformUnavailable
+from shared.errors import ConfigurationError, InvalidInput, NotFound, PlatformUnavailable
 from shared.platform.gcp.project import Project
 from shared.platform.gcp.rest import GoogleRest, service_message
 from shared.platform.messages import message_of
@@ -45,7 +45,7 @@ class PubsubEvents:
             headers=_HEADERS,
         )
         if response.status_code == 404:
-            raise NotFound(
+            raise ConfigurationError(  # whoever asked for a prediction can't help it
                 f"There is no topic {topic!r} in the project {self._project.id}: "
                 f"it hasn't been set up there ({service_message(response)})."
             )
