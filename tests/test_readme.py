@@ -24,7 +24,7 @@ from shared.web.routing import bare
 
 ROOT = Path(__file__).resolve().parent.parent
 README_FILES = [ROOT / "README.md", *sorted((ROOT / "functions").glob("*/README.md"))]
-MAKEFILE = (ROOT / "Makefile").read_text()
+MAKEFILE = (ROOT / "Makefile").read_text() + (ROOT / "infra" / "delivery.mk").read_text()
 IGNORED = (ROOT / ".gitignore").read_text().split()
 PATHS: dict[str, dict[str, Any]] = json.loads(OPENAPI_FILE.read_text())["paths"]
 SCHEMAS: dict[str, Any] = json.loads(OPENAPI_FILE.read_text())["components"]["schemas"]
