@@ -21,6 +21,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from typer.testing import CliRunner, Result
 
+from infra.local.twin import KEEP_ALIVE_SECONDS
 from shared.cli.app import app
 
 ANSWERS = Path(__file__).with_name("answers")
@@ -109,7 +110,13 @@ def listening() -> Iterator[tuple[str, Callable[[Script | None], None]]]:
 @contextmanager
 def serving(app: Any) -> Iterator[str]:
     """Serve an ASGI application on a free port of this machine; gives its base URL."""
-    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="off"))
+    config = uvicorn.Config(
+        app,
+        log_level="critical",
+        lifespan="off",
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,  # as the twin's: Pub/Sub's emulator pushes to both
+    )
+    server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()

@@ -73,8 +73,10 @@ class Killed:
     @contextmanager
     def away(self) -> Iterator[None]:
         self.emulator.kill()
-        yield
-        self.emulator.start()
+        try:
+            yield
+        finally:
+            self.emulator.start()
 
 
 @dataclass(frozen=True)
