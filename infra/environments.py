@@ -21,6 +21,14 @@ class Environment:
         self.bin = folder / "bin"
         self.python = self.bin / "python"
 
+    def run(self, *arguments: str) -> str:
+        """Run its Python to the end; gives what it prints.
+
+        Raises:
+            OwnError: it failed; with what it complained of.
+        """
+        return _run(str(self.python), *arguments)
+
     def size_bytes(self) -> int:
         """What the packages weigh, without the code that was compiled from them."""
         (packages,) = (self._folder / "lib").glob("python*/site-packages")
@@ -33,11 +41,13 @@ class Environment:
             "import importlib.metadata as m, re;"
             "print(*{re.sub('[-_.]+', '-', d.name).lower() for d in m.distributions()})"
         )
-        return set(_run(str(self.python), "-I", "-c", script).split())
+        return set(self.run("-I", "-c", script).split())
 
 
-def environment(cache: Path, requirements: Path) -> Environment:
+def environment(cache: Path, requirements: Path, *, locked: bool = True) -> Environment:
     """The environment of `requirements` under `cache`, made on first use; its packages are compiled.
+
+    `locked` requirements have hashes, which must hold.
 
     Raises:
         OwnError: a package can't be had, or isn't the one that was locked.
@@ -48,7 +58,7 @@ def environment(cache: Path, requirements: Path) -> Environment:
         cache.mkdir(parents=True, exist_ok=True)
         fresh = Path(tempfile.mkdtemp(dir=cache, prefix=".new-"))
         try:
-            _make(fresh, requirements)
+            _make(fresh, requirements, locked)
             fresh.chmod(0o755)
             fresh.rename(folder)
         except OSError:
@@ -59,11 +69,12 @@ def environment(cache: Path, requirements: Path) -> Environment:
     return Environment(folder)
 
 
-def _make(folder: Path, requirements: Path) -> None:
+def _make(folder: Path, requirements: Path, locked: bool) -> None:
     uv = (sys.executable, "-m", "uv", "--quiet")
     _run(*uv, "venv", "--relocatable", "--allow-existing", "--python", sys.executable, str(folder))
-    install = (*uv, "pip", "install", "--require-hashes", "--compile-bytecode", "--link-mode", "copy")
-    _run(*install, "--python", str(folder / "bin" / "python"), "-r", str(requirements))
+    install = (*uv, "pip", "install", "--compile-bytecode", "--link-mode", "copy")
+    hashes = ("--require-hashes",) if locked else ()
+    _run(*install, *hashes, "--python", str(folder / "bin" / "python"), "-r", str(requirements))
 
 
 def _run(*command: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.drift.profile import build_profile
 from shared.features import FeatureSet, feature_set
 from shared.market.candles import Candles, Panel
 from shared.problems.spec import Algorithm
@@ -22,7 +23,6 @@ from shared.registry import (
     Scorer,
     Version,
     build_examples,
-    build_profile,
 )
 from shared.training.calibration import Calibration
 from shared.training.candidates import build_pipeline, fit

@@ -11,7 +11,7 @@ from shared.errors import FieldError, InvalidInput
 from shared.platform.ports import Event
 from shared.schema import Answer, Body, Query
 from shared.serving.scoring_desk import scoring_id_of
-from shared.serving.scorings import MAX_TASKS, Progress, Scoring, ScoringRequest, ScoringTask
+from shared.serving.scoring_records import MAX_TASKS, Progress, Scoring, ScoringRequest, ScoringTask
 from shared.web import Call, Function
 from shared.web.decoding import read_data
 from shared.web.moments import Moment

@@ -15,13 +15,14 @@ from base64 import b64encode
 from collections.abc import Mapping
 from functools import partial
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import google_crc32c
 
+from infra.emulators.json_server import JsonServer, send_json
 from infra.emulators.processes import Emulator, free_port
 from shared.errors import ConfigurationError
 
@@ -80,23 +81,10 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             data = value.encode()
             payload = {"data": b64encode(data).decode(), "dataCrc32c": str(google_crc32c.value(data))}
-            self._send(HTTPStatus.OK, {"name": f"{secret}/versions/1", "payload": payload})
+            send_json(self, HTTPStatus.OK, {"name": f"{secret}/versions/1", "payload": payload})
 
     def _refuse(self, status: HTTPStatus, message: str) -> None:
-        self._send(status, {"error": {"code": status, "message": message, "status": _STATUS[status]}})
-
-    def _send(self, status: HTTPStatus, answer: Any) -> None:
-        content = json.dumps(answer).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json; charset=UTF-8")
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-
-class _Server(ThreadingHTTPServer):
-    request_queue_size = 256
-    daemon_threads = True
+        send_json(self, status, {"error": {"code": status, "message": message, "status": _STATUS[status]}})
 
 
 def serve(port: int, file: Path) -> None:
@@ -106,7 +94,7 @@ def serve(port: int, file: Path) -> None:
         ConfigurationError: others can read the file.
     """
     read_values(file)
-    with _Server(("127.0.0.1", port), partial(_Handler, file)) as server:
+    with JsonServer(("127.0.0.1", port), partial(_Handler, file)) as server:
         server.serve_forever()
 
 

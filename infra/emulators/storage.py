@@ -15,7 +15,6 @@ import threading
 from functools import partial
 from hashlib import sha256
 from http import HTTPStatus
-from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -25,6 +24,7 @@ from gcp_storage_emulator.exceptions import NotFound
 from gcp_storage_emulator.server import RequestHandler
 from gcp_storage_emulator.storage import Storage
 
+from infra.emulators.json_server import JsonServer, send_json
 from infra.emulators.processes import Emulator, free_port
 from shared.errors import ConfigurationError
 
@@ -189,7 +189,7 @@ class _Handler(RequestHandler):  # type: ignore[misc]  # untyped
         upload = parse_qs(urlsplit(self.path).query).get("upload_id", [""])[0]
         if upload in self.storage.finished:  # sent again, since the answer was lost
             self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            self._send(HTTPStatus.OK, self.storage.finished[upload])
+            send_json(self, HTTPStatus.OK, self.storage.finished[upload])
         else:
             self._conditional(super().do_PUT)
 
@@ -218,30 +218,17 @@ class _Handler(RequestHandler):  # type: ignore[misc]  # untyped
         answer = {"kind": "storage#objects", "prefixes": prefixes, "items": page}
         if len(page) < len(rest):
             answer["nextPageToken"] = page[-1]["name"]
-        self._send(HTTPStatus.OK, answer)
+        send_json(self, HTTPStatus.OK, answer)
 
     def _answer(self, status: HTTPStatus, message: str) -> None:
-        self._send(status, {"error": {"code": status, "message": message}})
-
-    def _send(self, status: HTTPStatus, answer: Any) -> None:
-        content = json.dumps(answer).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-
-class _Server(ThreadingHTTPServer):
-    request_queue_size = 256
-    daemon_threads = True
+        send_json(self, status, {"error": {"code": status, "message": message}})
 
 
 def serve(port: int, folder: Path | None) -> None:
     """Serves until the process ends."""
     logging.basicConfig(level=logging.CRITICAL)  # a lost race is no error; a failure has its traceback
     storage = _Storage(folder)
-    with _Server(("127.0.0.1", port), partial(_Handler, storage)) as server:
+    with JsonServer(("127.0.0.1", port), partial(_Handler, storage)) as server:
         server.serve_forever()
 
 

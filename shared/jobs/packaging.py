@@ -9,11 +9,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+from shared.drift.profile import build_profile
 from shared.market.candles import rfc3339
 from shared.registry.golden import build_examples
 from shared.registry.manifest import GateResult, Manifest, Parity, Window
 from shared.registry.package import Package
-from shared.registry.profile import build_profile
 from shared.registry.scorer import Scorer
 from shared.training.export import export
 from shared.training.run import TrainingResult

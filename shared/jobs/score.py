@@ -38,13 +38,7 @@ from shared.platform.connect import connect
 from shared.serving.models import LoadedModel
 from shared.serving.prediction import signal_of
 from shared.serving.scoring import Wanted, Window, score, wanted
-from shared.serving.scorings import (
-    SHOWN_ERRORS,
-    Scoring,
-    ScoringStatus,
-    ScoringTask,
-    SymbolError,
-)
+from shared.serving.scoring_records import SHOWN_ERRORS, Scoring, ScoringStatus, ScoringTask, SymbolError
 
 CHUNK_SYMBOLS: Final = 25
 READERS: Final = 8

@@ -26,7 +26,7 @@ from shared.errors import AlreadyExists, NotFound
 from shared.platform.ports import Blobs
 from shared.serving.prediction import Signal
 from shared.serving.scoring import Scores
-from shared.serving.scorings import Part, SymbolError
+from shared.serving.scoring_records import Part, SymbolError
 
 if TYPE_CHECKING:
     import pyarrow as pa

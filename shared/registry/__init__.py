@@ -1,14 +1,12 @@
 """Model packages and where they are kept: what a model is once training is over.
 
 `manifest` says what a package is, `package` builds and opens it, `scorer` runs its graph, `golden`
-re-checks it, `profile` is the distribution it was trained on. `registry` keeps packages as versions,
-and says which one is live.
+re-checks it. `registry` keeps packages as versions, and says which one is live.
 """
 
 from shared.registry.golden import build_examples
 from shared.registry.manifest import GateResult, Manifest, Parity, Window
 from shared.registry.package import Package
-from shared.registry.profile import Profile, build_profile
 from shared.registry.promotions import Active, Promotion
 from shared.registry.registry import Registry
 from shared.registry.scorer import Scorer
@@ -20,12 +18,10 @@ __all__ = [
     "Manifest",
     "Package",
     "Parity",
-    "Profile",
     "Promotion",
     "Registry",
     "Scorer",
     "Version",
     "Window",
     "build_examples",
-    "build_profile",
 ]

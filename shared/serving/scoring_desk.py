@@ -12,7 +12,8 @@ from shared.errors import AlreadyExists, NoActiveModel
 from shared.platform.executions import is_execution_id
 from shared.platform.ports import Event, Events, Jobs, NewId, Now
 from shared.registry import Registry
-from shared.serving.scorings import Scoring, ScoringPage, ScoringRequest, Scorings, ScoringTask
+from shared.serving.scoring_records import Scoring, ScoringPage, ScoringRequest, ScoringTask
+from shared.serving.scorings import Scorings
 
 TOPIC: Final = "scoring.requested"
 JOB: Final = "score"

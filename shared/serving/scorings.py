@@ -8,11 +8,10 @@ change is a compare-and-swap.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
-from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
 from shared.errors import AlreadyExists, Conflict, NotFound
 from shared.platform.cas import update
@@ -27,158 +26,24 @@ from shared.platform.ports import (
     Order,
 )
 from shared.registry.versions import to_text
+from shared.serving.scoring_records import (
+    MAX_TASKS,
+    Scoring,
+    ScoringPage,
+    ScoringRequest,
+    ScoringStatus,
+    ScoringTask,
+    scoring_data,
+    scoring_of,
+    task_data,
+    task_of,
+)
 
 COLLECTION: Final = "scorings"
 TASKS: Final = "scoring-tasks"
-MAX_TASKS: Final = 50
-SHOWN_ERRORS: Final = 20
 
 SILENCE_SECONDS: Final = 60.0
 """Tasks that have said nothing for that long, and aren't known to the job platform, are gone."""
-
-
-class ScoringStatus(StrEnum):
-    QUEUED = "queued"
-    RUNNING = "running"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-
-    @property
-    def has_ended(self) -> bool:
-        return self not in (ScoringStatus.QUEUED, ScoringStatus.RUNNING)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScoringRequest:
-    """What to score. `symbols` empty: all that are stored; `model`: a name or a version id.
-
-    Without `start` and `end` (RFC 3339, both included) the newest candle of each symbol is scored, with one
-    of them every candle in that window. `tasks` work side by side.
-    """
-
-    symbols: tuple[str, ...] = ()
-    model: str
-    start: str | None = None
-    end: str | None = None
-    tasks: int = 1
-
-    @property
-    def is_window(self) -> bool:
-        return self.start is not None or self.end is not None
-
-    def to_data(self) -> dict[str, Any]:
-        return {**asdict(self), "symbols": list(self.symbols)}
-
-    @staticmethod
-    def from_data(data: Mapping[str, Any]) -> ScoringRequest:
-        return ScoringRequest(**{**data, "symbols": tuple(data["symbols"])})
-
-
-@dataclass(frozen=True, slots=True)
-class SymbolError:
-    """Why a symbol has no scores. `type` is the error's stable name."""
-
-    symbol: str
-    type: str
-    title: str
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One Parquet blob of scores, and how many of its chunk's symbols have some."""
-
-    name: str
-    sha256: str
-    rows: int
-    symbols: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScoringTask:
-    """One task's share of a scoring. `worker` is the process at work; a retry takes the task over.
-
-    Of its `symbols`, `scored` have scores and `failed` have none; `errors` are the first few of those, the
-    blob `errors_file` has all.
-    """
-
-    scoring_id: str
-    index: int
-    status: ScoringStatus
-    worker: str
-    attempts: int
-    started_at: str
-    heartbeat_at: str
-    finished_at: str | None = None
-    symbols: int = 0
-    scored: int = 0
-    failed: int = 0
-    rows: int = 0
-    parts: tuple[Part, ...] = ()
-    errors: tuple[SymbolError, ...] = ()
-    errors_file: str | None = None
-    error: str | None = None
-    seq: int = 0
-
-    def json(self) -> dict[str, Any]:
-        """The task for its readers."""
-        hidden = ("scoring_id", "worker", "seq")
-        return {key: value for key, value in _task_data(self).items() if key not in hidden}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scoring:
-    """A scoring as it is recorded. Times are RFC 3339 text in UTC. The request's model is a version's id."""
-
-    scoring_id: str
-    status: ScoringStatus
-    request: ScoringRequest
-    created_at: str
-    started_at: str | None = None
-    finished_at: str | None = None
-    cancel_requested: bool = False
-    error: str | None = None
-    seq: int = 0
-
-    def json(self) -> dict[str, Any]:
-        """The scoring for its readers."""
-        data = {key: value for key, value in _to_data(self).items() if key != "seq"}
-        return {**data, "model_id": self.request.model}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """How far the tasks are that have begun. Of their `symbols`, `scored` have scores, `failed` have none."""
-
-    tasks: int
-    tasks_begun: int
-    tasks_ended: int
-    symbols: int
-    scored: int
-    failed: int
-    rows: int
-
-    @staticmethod
-    def of(scoring: Scoring, tasks: Sequence[ScoringTask]) -> Progress:
-        return Progress(
-            tasks=scoring.request.tasks,
-            tasks_begun=len(tasks),
-            tasks_ended=sum(task.status.has_ended for task in tasks),
-            symbols=sum(task.symbols for task in tasks),
-            scored=sum(task.scored for task in tasks),
-            failed=sum(task.failed for task in tasks),
-            rows=sum(task.rows for task in tasks),
-        )
-
-    def json(self) -> dict[str, int]:
-        return asdict(self)
-
-
-@dataclass(frozen=True, slots=True)
-class ScoringPage:
-    scorings: tuple[Scoring, ...]
-    cursor: str | None
 
 
 class Scorings:
@@ -198,7 +63,7 @@ class Scorings:
             scoring_id=scoring_id, status=ScoringStatus.QUEUED, request=request, created_at=self._time()
         )
         try:
-            self._documents.commit([Create(COLLECTION, scoring_id, _to_data(scoring))])
+            self._documents.commit([Create(COLLECTION, scoring_id, scoring_data(scoring))])
         except AlreadyExists:
             there = self.get(scoring_id)
             if there.request != request:
@@ -208,7 +73,7 @@ class Scorings:
 
     def find(self, scoring_id: str) -> Scoring | None:
         document = self._documents.get(COLLECTION, scoring_id)
-        return None if document is None else _from_data(document.data)
+        return None if document is None else scoring_of(document.data)
 
     def get(self, scoring_id: str) -> Scoring:
         """
@@ -225,12 +90,12 @@ class Scorings:
         """
         order = Order("created_at", descending=True)
         page = self._documents.query(COLLECTION, order_by=[order], limit=limit, cursor=cursor)
-        return ScoringPage(tuple(_from_data(document.data) for document in page.documents), page.cursor)
+        return ScoringPage(tuple(scoring_of(document.data) for document in page.documents), page.cursor)
 
     def tasks(self, scoring_id: str) -> Sequence[ScoringTask]:
         """The tasks that have begun, in order."""
         page = self._documents.query(TASKS, where=[Filter("scoring_id", "==", scoring_id)], limit=MAX_TASKS)
-        return sorted((_task(document.data) for document in page.documents), key=lambda task: task.index)
+        return sorted((task_of(document.data) for document in page.documents), key=lambda task: task.index)
 
     def start(self, scoring_id: str) -> Scoring:
         """A task has begun. A scoring that has ended is given as it is.
@@ -314,10 +179,10 @@ class Scorings:
         """
 
         def change(data: Data | None) -> Data | None:
-            known = None if data is None else _task(data)
+            known = None if data is None else task_of(data)
             if known is not None and known.status.has_ended:
                 return None
-            return _task_data(
+            return task_data(
                 ScoringTask(
                     scoring_id=scoring_id,
                     index=index,
@@ -341,7 +206,7 @@ class Scorings:
 
         def change(data: Data | None) -> Data | None:
             there = _theirs(task, data)
-            return _task_data(replace(task, heartbeat_at=self._time(), seq=there.seq + 1))
+            return task_data(replace(task, heartbeat_at=self._time(), seq=there.seq + 1))
 
         return self._change_task(task.scoring_id, task.index, change)
 
@@ -369,12 +234,12 @@ class Scorings:
         """Compare-and-swap; `change` gives the scoring itself where there is nothing to change."""
 
         def of_data(data: Data | None) -> Data | None:
-            scoring = _known(scoring_id, None if data is None else _from_data(data))
+            scoring = _known(scoring_id, None if data is None else scoring_of(data))
             changed = change(scoring)
-            return None if changed is scoring else _to_data(replace(changed, seq=scoring.seq + 1))
+            return None if changed is scoring else scoring_data(replace(changed, seq=scoring.seq + 1))
 
         document = update(self._documents, COLLECTION, scoring_id, of_data)
-        return _known(scoring_id, None if document is None else _from_data(document.data))
+        return _known(scoring_id, None if document is None else scoring_of(document.data))
 
     def _change_task(
         self, scoring_id: str, index: int, change: Callable[[Data | None], Data | None]
@@ -382,14 +247,14 @@ class Scorings:
         document = update(self._documents, TASKS, f"{scoring_id}.{index}", change)
         if document is None:
             raise NotFound(f"Task {index} of scoring {scoring_id!r} was never begun.")
-        return _task(document.data)
+        return task_of(document.data)
 
     def _time(self) -> str:
         return to_text(self._now())
 
 
 def _theirs(task: ScoringTask, data: Data | None) -> ScoringTask:
-    there = None if data is None else _task(data)
+    there = None if data is None else task_of(data)
     if there is None or there.status.has_ended or there.worker != task.worker:
         raise Conflict(
             f"Task {task.index} of scoring {task.scoring_id} has ended, or another attempt has it."
@@ -401,26 +266,3 @@ def _known(scoring_id: str, scoring: Scoring | None) -> Scoring:
     if scoring is None:
         raise NotFound(f"There is no scoring {scoring_id!r}.")
     return scoring
-
-
-def _to_data(scoring: Scoring) -> dict[str, Any]:
-    return {**asdict(scoring), "status": str(scoring.status), "request": scoring.request.to_data()}
-
-
-def _from_data(data: Data) -> Scoring:
-    status, request = ScoringStatus(data["status"]), ScoringRequest.from_data(data["request"])
-    return Scoring(**{**data, "status": status, "request": request})
-
-
-def _task_data(task: ScoringTask) -> dict[str, Any]:
-    lists = {name: [asdict(item) for item in getattr(task, name)] for name in ("parts", "errors")}
-    return {**asdict(task), "status": str(task.status), **lists}
-
-
-def _task(data: Data) -> ScoringTask:
-    changed = {
-        "status": ScoringStatus(data["status"]),
-        "parts": tuple(Part(**part) for part in data["parts"]),
-        "errors": tuple(SymbolError(**error) for error in data["errors"]),
-    }
-    return ScoringTask(**{**data, **changed})

@@ -9,12 +9,12 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.evaluation.baselines import BASELINES, BaselineRows
+from shared.evaluation.bootstrap import Estimate, block_codes, block_seconds
+from shared.evaluation.metrics import METRICS, Evaluator, Rows
 from shared.problems.spec import Algorithm
-from shared.training.baselines import BASELINES, BaselineRows
-from shared.training.bootstrap import Estimate, block_codes, block_seconds
 from shared.training.candidates import Estimator, build_pipeline, fit
 from shared.training.dataset import Dataset
-from shared.training.metrics import METRICS, Evaluator, Rows
 
 Indices: TypeAlias = NDArray[np.intp]
 Fold: TypeAlias = tuple[Indices, Indices]

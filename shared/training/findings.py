@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from shared.evaluation.bootstrap import Estimate
 from shared.market.candles import rfc3339
 from shared.problems.spec import Problem
-from shared.training.bootstrap import Estimate
 from shared.training.contest import Contest, HoldOut, Task
 from shared.training.dataset import Dataset
 from shared.training.evaluation import Evaluation, Judge

@@ -10,13 +10,13 @@ from pathlib import Path
 from string import Template
 from typing import Final
 
+from shared.evaluation.bootstrap import Estimate
+from shared.evaluation.metrics import METRICS
 from shared.market.candles import rfc3339
 from shared.training import plots
-from shared.training.bootstrap import Estimate
 from shared.training.evaluation import Evaluation, Judge
 from shared.training.findings import Findings
 from shared.training.gates import GateResult
-from shared.training.metrics import METRICS
 
 _TEMPLATE: Final = Path(__file__).with_name("report.html")
 _TITLES: Final = {

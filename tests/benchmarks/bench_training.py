@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 
 from shared.config import load_settings
+from shared.evaluation.metrics import METRICS
 from shared.market.calendar import calendar_named
 from shared.market.candles import COLUMNS, Candles, RawCandles
 from shared.market.checks import check
 from shared.market.splits import split_series
-from shared.training.metrics import METRICS
 from shared.training.options import TrainingRequest
 from shared.training.run import TrainingResult, train
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from infra.catalogue import ROOT, source_of
-from tests.benchmarks.environments import Environment, environment
+from infra.environments import Environment, environment
 from tests.benchmarks.servers import Launch
 
 PEERS = Path(__file__).with_name("peers")
@@ -80,7 +80,7 @@ def official_clients(cache: Path, work: Path, upstream_url: str, settings: Mappi
 
 def fastapi(cache: Path, work: Path, rows: Path, *, name: str, estimator: str) -> Launch:
     """A row of features in, a probability out. `rows` is what the models are fitted on."""
-    made = environment(cache, PEERS / "fastapi.txt")
+    made = environment(cache, PEERS / "fastapi.txt", locked=False)
     model = work / f"{estimator}.joblib"
     made.run(str(PEERS / "fit.py"), str(rows), estimator, "joblib", str(model))
     return Launch(
@@ -94,7 +94,7 @@ def fastapi(cache: Path, work: Path, rows: Path, *, name: str, estimator: str) -
 
 def mlflow(cache: Path, work: Path, rows: Path) -> Launch:
     """MLflow's own server with a scikit-learn model, by its command line."""
-    made = environment(cache, PEERS / "mlflow.txt")
+    made = environment(cache, PEERS / "mlflow.txt", locked=False)
     model = work / "mlflow_model"
     made.run(str(PEERS / "fit.py"), str(rows), "hist_gradient_boosting", "mlflow", str(model))
     serve = ("--env-manager", "local", "--host", "127.0.0.1", "--port", "{port}", "--workers", "1")

@@ -13,12 +13,13 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
 
 from shared.config import load_settings
+from shared.drift.profile import build_profile
 from shared.features import feature_set
 from shared.instance import Instance
 from shared.platform.connect import connect
 from shared.platform.local.events import SqliteEvents
 from shared.problems import problem
-from shared.registry import Manifest, Package, build_examples, build_profile
+from shared.registry import Manifest, Package, build_examples
 from shared.registry.scorer import Scorer
 from shared.training.dataset import Dataset, build_dataset
 from shared.training.export import export

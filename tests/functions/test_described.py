@@ -15,7 +15,7 @@ from infra.catalogue import read_catalogue
 from infra.openapi import generate
 from shared.platform.local.schedules import DocumentSchedules
 from shared.platform.ports import Event
-from shared.serving.scorings import ScoringRequest
+from shared.serving.scoring_records import ScoringRequest
 from tests.functions.engine import KEY, Engine
 
 RUN = {"problem": "market_signal"}

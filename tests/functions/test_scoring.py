@@ -13,7 +13,8 @@ import pytest
 
 from shared.platform.ports import Event, JobState
 from shared.platform.topics import DEAD_LETTER_REASON
-from shared.serving.scorings import ScoringRequest, Scorings
+from shared.serving.scoring_records import ScoringRequest
+from shared.serving.scorings import Scorings
 from tests.contracts.workers import wait_for
 from tests.functions.engine import KEY, Engine, ok, pointers, problem
 from tests.packages import registered

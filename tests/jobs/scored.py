@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from shared.instance import Instance
 from shared.platform.ports import Blobs, Platform
-from shared.serving.scorings import Scoring, ScoringRequest
+from shared.serving.scoring_records import Scoring, ScoringRequest
 
 ROOT = Path(__file__).resolve().parents[2]
 MODEL = "market-signal-v1"

@@ -18,7 +18,7 @@ from shared.jobs.score import CHUNK_SYMBOLS, ScoringJob
 from shared.jobs.task import Exit, Task
 from shared.market.candles import rfc3339
 from shared.platform.ports import Blobs, JobState, JobStatus
-from shared.serving.scorings import ScoringStatus, ScoringTask
+from shared.serving.scoring_records import ScoringStatus, ScoringTask
 from tests.jobs.conftest import store_candles
 from tests.jobs.scored import COUNT, GOOD, MODEL, NEW, PassedOn, errors, part_names, requested, table, times
 from tests.packages import FEATURES, market_package, registered

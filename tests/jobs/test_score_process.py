@@ -19,7 +19,7 @@ from shared.instance import Instance
 from shared.jobs.score import CHUNK_SYMBOLS
 from shared.platform.local.jobs import SubprocessJobs
 from shared.platform.ports import JobState
-from shared.serving.scorings import ScoringRequest, ScoringStatus
+from shared.serving.scoring_records import ScoringRequest, ScoringStatus
 from tests.contracts.workers import wait_for
 from tests.jobs.scored import GOOD, NEW, ROOT, errors, part_names, requested, started, table, times
 

@@ -14,8 +14,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.training.bootstrap import Estimate, estimate, resampling_weights
-from shared.training.rank import MIN_GROUP_ROWS, concordance, group_ranks, group_spearman
+from shared.evaluation.bootstrap import Estimate, estimate, resampling_weights
+from shared.evaluation.rank import MIN_GROUP_ROWS, concordance, group_ranks, group_spearman
 
 METRICS: Final = ("auc", "accuracy", "f1", "log_loss", "brier", "rank_ic")
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
+from shared.drift.profile import KNOTS, Profile, build_profile
 from shared.errors import PackageRefused
-from shared.registry.profile import KNOTS, Profile, build_profile
 
 
 def profile(x: NDArray[np.float32]) -> Profile:

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from scipy.stats import spearmanr
 from sklearn import metrics as peer
 
-from shared.training.bootstrap import block_codes, block_seconds, estimate, resampling_weights
-from shared.training.metrics import METRICS, Evaluator, Rows
-from shared.training.rank import concordance, group_ranks, group_spearman
+from shared.evaluation.bootstrap import block_codes, block_seconds, estimate, resampling_weights
+from shared.evaluation.metrics import METRICS, Evaluator, Rows
+from shared.evaluation.rank import concordance, group_ranks, group_spearman
 
 DAY = 86_400
 

@@ -1,0 +1,184 @@
+"""What is known of a scoring and of its tasks, and how documents hold it. Light: no library is imported."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from shared.platform.ports import Data
+
+MAX_TASKS: Final = 50
+SHOWN_ERRORS: Final = 20
+
+
+class ScoringStatus(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def has_ended(self) -> bool:
+        return self not in (ScoringStatus.QUEUED, ScoringStatus.RUNNING)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoringRequest:
+    """What to score. `symbols` empty: all that are stored; `model`: a name or a version id.
+
+    Without `start` and `end` (RFC 3339, both included) the newest candle of each symbol is scored, with one
+    of them every candle in that window. `tasks` work side by side.
+    """
+
+    symbols: tuple[str, ...] = ()
+    model: str
+    start: str | None = None
+    end: str | None = None
+    tasks: int = 1
+
+    @property
+    def is_window(self) -> bool:
+        return self.start is not None or self.end is not None
+
+    def to_data(self) -> dict[str, Any]:
+        return {**asdict(self), "symbols": list(self.symbols)}
+
+    @staticmethod
+    def from_data(data: Mapping[str, Any]) -> ScoringRequest:
+        return ScoringRequest(**{**data, "symbols": tuple(data["symbols"])})
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolError:
+    """Why a symbol has no scores. `type` is the error's stable name."""
+
+    symbol: str
+    type: str
+    title: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One Parquet blob of scores, and how many of its chunk's symbols have some."""
+
+    name: str
+    sha256: str
+    rows: int
+    symbols: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoringTask:
+    """One task's share of a scoring. `worker` is the process at work; a retry takes the task over.
+
+    Of its `symbols`, `scored` have scores and `failed` have none; `errors` are the first few of those, the
+    blob `errors_file` has all.
+    """
+
+    scoring_id: str
+    index: int
+    status: ScoringStatus
+    worker: str
+    attempts: int
+    started_at: str
+    heartbeat_at: str
+    finished_at: str | None = None
+    symbols: int = 0
+    scored: int = 0
+    failed: int = 0
+    rows: int = 0
+    parts: tuple[Part, ...] = ()
+    errors: tuple[SymbolError, ...] = ()
+    errors_file: str | None = None
+    error: str | None = None
+    seq: int = 0
+
+    def json(self) -> dict[str, Any]:
+        """The task for its readers."""
+        hidden = ("scoring_id", "worker", "seq")
+        return {key: value for key, value in task_data(self).items() if key not in hidden}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scoring:
+    """A scoring as it is recorded. Times are RFC 3339 text in UTC. The request's model is a version's id."""
+
+    scoring_id: str
+    status: ScoringStatus
+    request: ScoringRequest
+    created_at: str
+    started_at: str | None = None
+    finished_at: str | None = None
+    cancel_requested: bool = False
+    error: str | None = None
+    seq: int = 0
+
+    def json(self) -> dict[str, Any]:
+        """The scoring for its readers."""
+        data = {key: value for key, value in scoring_data(self).items() if key != "seq"}
+        return {**data, "model_id": self.request.model}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far the tasks are that have begun. Of their `symbols`, `scored` have scores, `failed` have none."""
+
+    tasks: int
+    tasks_begun: int
+    tasks_ended: int
+    symbols: int
+    scored: int
+    failed: int
+    rows: int
+
+    @staticmethod
+    def of(scoring: Scoring, tasks: Sequence[ScoringTask]) -> Progress:
+        return Progress(
+            tasks=scoring.request.tasks,
+            tasks_begun=len(tasks),
+            tasks_ended=sum(task.status.has_ended for task in tasks),
+            symbols=sum(task.symbols for task in tasks),
+            scored=sum(task.scored for task in tasks),
+            failed=sum(task.failed for task in tasks),
+            rows=sum(task.rows for task in tasks),
+        )
+
+    def json(self) -> dict[str, int]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class ScoringPage:
+    scorings: tuple[Scoring, ...]
+    cursor: str | None
+
+
+def scoring_data(scoring: Scoring) -> dict[str, Any]:
+    """As its document holds it."""
+    return {**asdict(scoring), "status": str(scoring.status), "request": scoring.request.to_data()}
+
+
+def scoring_of(data: Data) -> Scoring:
+    """Out of its document."""
+    status, request = ScoringStatus(data["status"]), ScoringRequest.from_data(data["request"])
+    return Scoring(**{**data, "status": status, "request": request})
+
+
+def task_data(task: ScoringTask) -> dict[str, Any]:
+    """As its document holds it."""
+    lists = {name: [asdict(item) for item in getattr(task, name)] for name in ("parts", "errors")}
+    return {**asdict(task), "status": str(task.status), **lists}
+
+
+def task_of(data: Data) -> ScoringTask:
+    """Out of its document."""
+    changed = {
+        "status": ScoringStatus(data["status"]),
+        "parts": tuple(Part(**part) for part in data["parts"]),
+        "errors": tuple(SymbolError(**error) for error in data["errors"]),
+    }
+    return ScoringTask(**{**data, **changed})
