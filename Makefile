@@ -19,7 +19,7 @@ endef
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
-up: $(VENV)/.$(if $(filter emulators,$(PLATFORM)),emulators,twin) ## Start the local twin (PLATFORM=emulators: on emulators)
+up: $(VENV)/.$(if $(filter emulators,$(PLATFORM)),emulators,twin) ## Start the local twin (PLATFORM=emulators: on emulators; REPLAY=60: plays 60 sessions a minute)
 	@$(BIN)/python -m infra.local
 
 test: $(VENV)/.dev ## Run the whole test suite

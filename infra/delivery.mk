@@ -44,7 +44,8 @@ terraform-check: ## Check the Terraform code: format, validity, its tests
 image: ## Build and push the jobs' image; its name with its digest goes into build/delivery/image
 	$(call needs,PROJECT REVISION PYTHON_DIGEST)
 	docker build --file infra/containers/jobs.Dockerfile --tag $(JOBS_TAG) \
-		--build-arg PYTHON_DIGEST=$(PYTHON_DIGEST) --build-arg REVISION=$(REVISION) .
+		--build-arg PYTHON_DIGEST=$(PYTHON_DIGEST) --build-arg REVISION=$(REVISION) \
+		--build-arg EVIDENTLY=$(EVIDENTLY) .
 	docker push $(JOBS_TAG)
 	@mkdir -p $(DELIVERY)
 	docker inspect --format '{{index .RepoDigests 0}}' $(JOBS_TAG) > $(DELIVERY)/image

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -30,6 +30,22 @@ class PlatformName(StrEnum):
     EMULATORS = "emulators"
 
 
+REPLAY_HOME: Final = Path(".mlengine-replay")
+
+
+class Registration(StrEnum):
+    """Who may register: anybody, whoever an admin has invited, or nobody."""
+
+    OPEN = "open"
+    INVITED = "invited"
+    CLOSED = "closed"
+
+
+_MAILBOX = r"^(?:[!-~]+@[!-~]+|[ -~]+ <[!-~]+@[!-~]+>)?$"
+_ROUTES = r"^\s*(?:[a-z_*]+(?::[a-z]+)?\+?\s*=[a-z,\s]*(?:;\s*|$))*$"
+Origin = Annotated[str, Field(pattern=r"^(\*|https?://[a-z0-9.-]+(:[0-9]{1,5})?)$")]
+"""As browsers send it: scheme, host and port, and nothing after it."""
+
 _HOST: Any = Field("", pattern=r"^([^\s/:]+:[0-9]+)?$")
 
 
@@ -45,6 +61,7 @@ class Settings(BaseSettings):
     mlengine_home: Path = Path(".mlengine")
     host: str = "127.0.0.1"
     port: int = Field(8080, ge=1, le=65535)
+    replay: float | None = Field(None, gt=0, le=6000)
 
     platform: PlatformName = PlatformName.LOCAL
     google_cloud_project: str = Field("", pattern=r"^([a-z][a-z0-9-]{4,28}[a-z0-9])?$")
@@ -61,6 +78,13 @@ class Settings(BaseSettings):
     secrets_emulator_host: str = _HOST
 
     admin_api_key: SecretStr | None = Field(None, min_length=16)
+    registration: Registration = Registration.INVITED
+    access_cache_seconds: float = Field(5.0, ge=0, le=60)
+    rate_limit_requests: int = Field(600, ge=0, le=1_000_000)
+    rate_limit_window_seconds: int = Field(60, ge=1, le=86_400)
+    redis_url: SecretStr | None = None
+    cors_allow_origins: Annotated[tuple[Origin, ...], NoDecode] = ()
+    trusted_proxies: int = Field(0, ge=0, le=5)
     open_routes: Annotated[tuple[str, ...], NoDecode] = ()
     event_senders: Annotated[tuple[str, ...], NoDecode] = ()
     invokers_checked: bool = False
@@ -78,13 +102,43 @@ class Settings(BaseSettings):
     no_trade_band: float = Field(0.01, ge=0, lt=0.5)
     batch_max_symbols: int = Field(200, ge=1, le=5000)
 
+    drift_level: float = Field(0.05, gt=0, lt=0.5)
+    drift_min_effect: float = Field(0.1, ge=0, le=10)
+    candles_max_missed: int = Field(2, ge=0, le=1_000)
+    candles_grace_seconds: float = Field(7_200.0, ge=0, le=7 * 86_400)
+    model_max_age_days: float = Field(35.0, gt=0, le=3_650)
+    drift_max_age_hours: float = Field(80.0, gt=0, le=87_600)
+    latency_objective_ms: float = Field(500.0, gt=0)
+    error_ratio_objective: float = Field(0.01, ge=0, lt=1)
+    prediction_retention_days: int = Field(30, ge=1, le=3650)
+
+    alert_routes: str = Field("*=log", pattern=_ROUTES)
+    alert_remind_hours: float = Field(24.0, ge=0, le=24 * 365)
+    alert_insecure_targets: bool = False
+    slack_webhook_url: SecretStr | None = None
+    pagerduty_routing_key: SecretStr | None = None
+    pagerduty_events_url: str = "https://events.pagerduty.com/v2/enqueue"
+    alert_webhook_url: SecretStr | None = None
+    alert_webhook_secret: SecretStr | None = None
+    smtp_host: str = Field("", pattern=r"^[A-Za-z0-9.:-]*$")
+    smtp_port: int = Field(587, ge=1, le=65535)
+    smtp_security: Literal["starttls", "tls", "none"] = "starttls"
+    smtp_user: str = ""
+    smtp_password: SecretStr | None = None
+    smtp_from: str = Field("", pattern=_MAILBOX)
+    smtp_to: Annotated[tuple[Annotated[str, Field(pattern=_MAILBOX)], ...], NoDecode] = ()
+
+    evidently_python: Path | None = None
+
     train_symbols: Annotated[tuple[str, ...], NoDecode] = ()
     train_lookback: int = Field(0, ge=0)
     train_test_size: float = Field(0.2, gt=0, lt=0.9)
     train_random_state: int = 42
     train_cv_folds: int = Field(6, ge=2, le=50)
 
-    @field_validator("open_routes", "event_senders", "train_symbols", mode="before")
+    @field_validator(
+        "cors_allow_origins", "open_routes", "event_senders", "train_symbols", "smtp_to", mode="before"
+    )
     @classmethod
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):
@@ -116,12 +170,31 @@ def load_settings(**overrides: Any) -> Settings:
         raise ConfigurationError("Wrong settings (environment or .env): " + "; ".join(lines)) from error
     if settings.is_production and settings.admin_api_key is None:
         raise ConfigurationError("ADMIN_API_KEY must be set when ENV=production (at least 16 characters).")
+    if settings.is_production and "*" in settings.cors_allow_origins:
+        raise ConfigurationError("CORS_ALLOW_ORIGINS must name its origins when ENV=production, not '*'.")
     if settings.invokers_checked and settings.open_routes:
         raise ConfigurationError(
             "INVOKERS_CHECKED=true says that nobody gets in unnamed, OPEN_ROUTES that everybody does: "
             "unset one of them."
         )
-    return settings
+    if settings.alert_insecure_targets and settings.env is not Environment.DEVELOPMENT:
+        raise ConfigurationError(
+            "ALERT_INSECURE_TARGETS=true lets alerts go to private addresses, unencrypted: it goes with "
+            f"ENV=development alone, found ENV={settings.env}. Unset it."
+        )
+    return settings if settings.replay is None else _replaying(settings)
+
+
+def _replaying(settings: Settings) -> Settings:
+    """In a state folder of its own, where none is chosen."""
+    if settings.is_production or settings.platform is not PlatformName.LOCAL:
+        raise ConfigurationError(
+            "REPLAY plays history on the twin's own clock: it goes with PLATFORM=local alone, and never with "
+            f"ENV=production; found PLATFORM={settings.platform} and ENV={settings.env}. Leave REPLAY out."
+        )
+    if "mlengine_home" in settings.model_fields_set:
+        return settings
+    return settings.model_copy(update={"mlengine_home": REPLAY_HOME})
 
 
 @functools.cache

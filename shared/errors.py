@@ -18,7 +18,8 @@
     │   │   ├── NoActiveModel       409
     │   │   └── GatesNotPassed      409
     │   ├── PayloadTooLarge         413
-    │   └── UnsupportedMediaType    415
+    │   ├── UnsupportedMediaType    415
+    │   └── TooManyRequests         429  wait as long as it says
     ├── OwnError                    500  ours to mend
     │   ├── ConfigurationError
     │   ├── CorruptBlob             bytes differ from their recorded sha256
@@ -28,6 +29,8 @@
         ├── UpstreamRejected        502  the upstream answered with a refusal; a retry can't help
         ├── UpstreamInvalid         502  the upstream answered with something that isn't candles
         ├── UpstreamUnavailable     503  a retry may help
+        ├── ChannelRejected         502  a channel of alerts refused what was told
+        ├── ChannelUnavailable      503  a channel of alerts can't be reached; a retry may help
         └── PlatformUnavailable     503  storage, documents or events; a retry may help
 """
 
@@ -146,6 +149,12 @@ class UnsupportedMediaType(CallerError):
     title = "Unsupported media type"
 
 
+class TooManyRequests(CallerError):
+    status = 429
+    title = "Too many requests"
+    retryable = True
+
+
 class OwnError(EngineError):
     pass
 
@@ -183,6 +192,16 @@ class UpstreamInvalid(DependencyError):
 
 class UpstreamUnavailable(DependencyError):
     title = "The market data upstream is unavailable"
+    retryable = True
+
+
+class ChannelRejected(DependencyError):
+    status = 502
+    title = "A channel of alerts refused what was told"
+
+
+class ChannelUnavailable(DependencyError):
+    title = "A channel of alerts is unavailable"
     retryable = True
 
 

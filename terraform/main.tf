@@ -246,6 +246,7 @@ module "topic" {
   project_id        = var.project_id
   region            = var.region
   name              = each.key
+  avro_schema       = fileexists("${path.root}/schemas/${each.key}.avsc") ? file("${path.root}/schemas/${each.key}.avsc") : null
   dead_letter_topic = module.dead_letters.id
   pubsub_agent      = local.pubsub_agent
   publishers = {

@@ -25,6 +25,10 @@ PARTS = (
     "models",
     "market_predictor",
     "audit",
+    "outcomes",
+    "performance",
+    "lineage",
+    "verifier",
     "training_desk",
 )
 HEAVY = {"onnxruntime", "pyarrow", "sklearn", "pandas", "httpx", "stamina"}

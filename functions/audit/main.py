@@ -12,7 +12,8 @@ function = Function("audit", needs=["documents"])
 @function.events
 async def store(events: Sequence[Event], call: Call) -> None:
     """Keep the predictions; storing one again changes nothing."""
-    await asyncio.to_thread(call.instance.audit.store, events)
+    retention_days = call.instance.settings.prediction_retention_days
+    await asyncio.to_thread(call.instance.audit.store, events, retention_days=retention_days)
 
 
 main = function.entry_point()

@@ -32,9 +32,10 @@ class BatchAnswer(Answer):
     request_id: str
 
 
-@function.post("/predict/batch")
+@function.post("/predict/batch", changes=False, rows="symbols")
 async def predict_batch(call: Call, body: BatchBody) -> BatchAnswer:
     """Predict many symbols. Each succeeds or fails alone; results come in the order of the symbols."""
+    call.identity.require_model(body.model)
     limit = call.instance.settings.batch_max_symbols
     if len(body.symbols) > limit:
         found = f"at most {limit} symbols a call, found {len(body.symbols)}: send several calls"
@@ -42,10 +43,16 @@ async def predict_batch(call: Call, body: BatchBody) -> BatchAnswer:
     outcomes = await call.instance.market_predictor.predict_batch(body.symbols, call.caller, body.model)
     results = [entry(outcome, call) for outcome in outcomes]
     failed = sum(result.error is not None for result in results)
-    call.facts.update(symbols=len(results), failed=failed)
+    call.facts.update(symbols=len(results), failed=failed, **model_of(results))
     return BatchAnswer(
         results=results, succeeded=len(results) - failed, failed=failed, request_id=call.request_id
     )
+
+
+def model_of(results: list[BatchEntry]) -> dict[str, str]:
+    """The version that predicted: one for the whole call, unless it changes in the middle."""
+    versions = [result.prediction.model_id for result in results if result.prediction is not None]
+    return {"model_id": versions[0]} if versions else {}
 
 
 def entry(item: BatchPrediction, call: Call) -> BatchEntry:

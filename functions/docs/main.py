@@ -19,7 +19,7 @@ async def docs(call: Call) -> Response:
     """The API's documentation, with forms to try it."""
     if call.path.endswith("/"):  # from there, the page's relative links lead nowhere
         return RedirectResponse("../docs")
-    return page()
+    return page(call.instance.replay_clock)
 
 
 @function.get("/docs/assets/{file}")

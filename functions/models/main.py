@@ -1,7 +1,9 @@
 """/models: lists, activates and rolls back models, and tells what was live when."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -97,18 +99,20 @@ def promotion_entry(promotion: Promotion) -> PromotionEntry:
 
 @function.get("/models")
 async def models(call: Call, query: ModelsQuery) -> ModelList:
-    """All versions, newest first."""
+    """All versions, newest first. A key that is for some models sees these alone."""
     registry = call.instance.registry
     page = await asyncio.to_thread(registry.list, query.name, limit=query.limit, cursor=query.cursor)
-    active_ids = await asyncio.to_thread(registry.active_ids, [v.name for v in page.versions])
+    versions = [version for version in page.versions if call.identity.may_use(version.name)]
+    active_ids = await asyncio.to_thread(registry.active_ids, [version.name for version in versions])
     return ModelList(
-        models=[ModelSummary(**summary(version, active_ids)) for version in page.versions], cursor=page.cursor
+        models=[ModelSummary(**summary(version, active_ids)) for version in versions], cursor=page.cursor
     )
 
 
 @function.get("/models/{id}")
 async def model(call: Call, id: str) -> ModelDetails:
     """One version, by id or, for the active one, by name."""
+    call.identity.require_model(id)
     version, manifest = await asyncio.to_thread(call.instance.registry.describe, id)
     active_ids = await asyncio.to_thread(call.instance.registry.active_ids, [version.name])
     return ModelDetails(**summary(version, active_ids), manifest=manifest.model_dump(mode="json"))
@@ -123,6 +127,7 @@ async def model_by_old_path(call: Call, id: str) -> ModelDetails:
 @function.get("/models/{id}/report")
 async def report(call: Call, id: str) -> Response:
     """The training report of one version, by id or, for the active one, by name."""
+    call.identity.require_model(id)
     version, _ = await asyncio.to_thread(call.instance.registry.describe, id)
     page = await asyncio.to_thread(call.instance.registry.file, version.id, "report.html")
     return HTMLResponse(page, headers={"content-security-policy": REPORT_POLICY})
@@ -131,6 +136,7 @@ async def report(call: Call, id: str) -> Response:
 @function.get("/models/{name}/promotions")
 async def promotions(call: Call, name: str, query: PromotionsQuery) -> PromotionList:
     """What was live when: every activation and rollback, newest first."""
+    call.identity.require_model(name)
     registry = call.instance.registry
     if query.at is not None:
         found = await asyncio.to_thread(registry.live_at, name, query.at)
@@ -142,11 +148,9 @@ async def promotions(call: Call, name: str, query: PromotionsQuery) -> Promotion
 @function.post("/models/activate/{id}")
 async def activate(call: Call, id: str, body: Reason) -> PromotionEntry:
     """Make a version the live one. Refused unless its gates passed and its package verifies."""
-    return promotion_entry(
-        await asyncio.to_thread(
-            call.instance.registry.activate, id, by=call.identity.name, reason=body.reason
-        )
-    )
+    call.identity.require_model(id)
+    change = partial(call.instance.registry.activate, id, by=call.identity.name, reason=body.reason)
+    return await promoted(call, change, body.reason)
 
 
 @function.post("/admin/activate/{id}")
@@ -158,11 +162,17 @@ async def admin_activate(call: Call, id: str, body: Reason) -> PromotionEntry:
 @function.post("/models/{name}/rollback")
 async def rollback(call: Call, name: str, body: Reason) -> PromotionEntry:
     """Make the version live that was live before."""
-    return promotion_entry(
-        await asyncio.to_thread(
-            call.instance.registry.rollback, name, by=call.identity.name, reason=body.reason
-        )
-    )
+    call.identity.require_model(name)
+    change = partial(call.instance.registry.rollback, name, by=call.identity.name, reason=body.reason)
+    return await promoted(call, change, body.reason)
+
+
+async def promoted(call: Call, change: Callable[[], Promotion], reason: str) -> PromotionEntry:
+    """Make the change; the audit tells what was live before and after."""
+    promotion = await asyncio.to_thread(change)
+    call.change.before, call.change.after = {"live": promotion.previous}, {"live": promotion.version_id}
+    call.change.reason = reason
+    return promotion_entry(promotion)
 
 
 @function.post("/admin/reload")

@@ -20,9 +20,13 @@ class PredictQuery(Query):
 @function.get("/predict")
 async def predict(call: Call, query: PredictQuery) -> SymbolPrediction:
     """Predict the direction of one symbol. The prediction is in the audit before the answer leaves."""
+    call.identity.require_model(query.model)
     prediction = await call.instance.market_predictor.predict(query.symbol, call.caller, query.model)
     call.facts.update(
-        symbol=query.symbol, model_id=prediction.model_id, prediction_id=prediction.prediction_id
+        symbol=query.symbol,
+        model_id=prediction.model_id,
+        prediction_id=prediction.prediction_id,
+        stale=prediction.stale,
     )
     return prediction
 

@@ -82,6 +82,7 @@ async def changed(call: Call, change: Callable[[str], None], name: str) -> Sched
     await asyncio.to_thread(change, name)
     for state in await asyncio.to_thread(call.instance.platform.schedules.list):
         if state.name == name:
+            call.change.after = {"paused": state.paused}
             return answer(state)
     raise NotFound(f"The schedule {name!r} was taken away meanwhile.")
 

@@ -8,9 +8,9 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from shared.errors import FieldError, InvalidInput
+from shared.platform.executions import execution_id_of
 from shared.platform.ports import Event
 from shared.schema import Answer, Body, Query
-from shared.serving.scoring_desk import scoring_id_of
 from shared.serving.scoring_records import MAX_TASKS, Progress, Scoring, ScoringRequest, ScoringTask
 from shared.web import Call, Function
 from shared.web.decoding import read_data
@@ -141,6 +141,7 @@ def answer(found: tuple[Scoring, Sequence[ScoringTask]]) -> ScoringAnswer:
 @function.post("/predict/jobs", status=202)
 async def score(call: Call, body: ScoringBody) -> ScoringState:
     """Ask for scores of many symbols, or of many candles. The answer comes at once; a job does the work."""
+    call.identity.require_model(body.model)
     scoring = await asyncio.to_thread(call.instance.scoring_desk.request, body.request())
     call.facts["scoring_id"] = scoring.scoring_id
     return ScoringState(**scoring.json())
@@ -170,7 +171,7 @@ async def start(events: Sequence[Event], call: Call) -> None:
     """Start the job of each requested scoring, once however often the event comes."""
     for event in events:
         asked = read_data(Requested, event.data)
-        scoring_id = asked.scoring_id or scoring_id_of(event)
+        scoring_id = asked.scoring_id or execution_id_of(event)
         await asyncio.to_thread(call.instance.scoring_desk.start, scoring_id, asked.request())
 
 

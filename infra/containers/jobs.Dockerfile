@@ -4,6 +4,9 @@
 #
 # The digest is that of python:3.11-slim-bookworm; it has no default, so that nobody builds on what the tag
 # happens to name. `docker buildx imagetools inspect python:3.11-slim-bookworm` tells it.
+#
+# With --build-arg EVIDENTLY=yes the image also has Evidently, in an environment of its own since its pins clash
+# with ours (some 700 MB): EVIDENTLY_PYTHON=/opt/evidently/bin/python lets drift reports come with its opinion.
 ARG PYTHON_DIGEST
 
 FROM python:3.11-slim-bookworm@${PYTHON_DIGEST} AS packages
@@ -16,11 +19,21 @@ RUN python -m venv /opt/jobs \
         --require-hashes --only-binary :all: --requirement jobs.txt \
     && /opt/jobs/bin/python -m pip uninstall --yes pip setuptools \
     && python -m compileall -qq --invalidation-mode unchecked-hash /opt/jobs
+ARG EVIDENTLY
+COPY infra/requirements/evidently.txt .
+RUN mkdir /opt/evidently \
+    && if [ "${EVIDENTLY}" = yes ]; then \
+        python -m venv /opt/evidently \
+        && /opt/evidently/bin/python -m pip install --no-cache-dir --disable-pip-version-check --no-compile \
+            --require-hashes --only-binary :all: --requirement evidently.txt \
+        && /opt/evidently/bin/python -m pip uninstall --yes pip setuptools \
+        && python -m compileall -qq --invalidation-mode unchecked-hash /opt/evidently; \
+    fi
 
 FROM python:3.11-slim-bookworm@${PYTHON_DIGEST}
 ARG REVISION
 LABEL org.opencontainers.image.title="mlengine-jobs" \
-      org.opencontainers.image.description="The jobs of ML Engine: train, ingest, score" \
+      org.opencontainers.image.description="The jobs of ML Engine: train, ingest, score, report" \
       org.opencontainers.image.licenses="MIT" \
       org.opencontainers.image.base.name="docker.io/library/python:3.11-slim-bookworm" \
       org.opencontainers.image.revision="${REVISION}"
@@ -32,6 +45,7 @@ RUN apt-get update \
     && python -m pip uninstall --yes pip setuptools wheel \
     && useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin jobs
 COPY --from=packages /opt/jobs /opt/jobs
+COPY --from=packages /opt/evidently /opt/evidently
 COPY shared /app/shared
 RUN python -m compileall -qq --invalidation-mode unchecked-hash /app
 WORKDIR /app

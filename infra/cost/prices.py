@@ -64,13 +64,22 @@ def read_prices(region: str, file: Path = PRICES_FILE) -> Prices:
     Raises:
         InvalidInput: there are none for that region; says for which there are.
     """
-    table = _Table.model_validate(yaml.safe_load(file.read_text()))
+    table = _read(file)
     if region not in table.regions:
         raise InvalidInput(
             f"The price table has {', '.join(sorted(table.regions))}, not {region[:80]!r}: add its prices to "
             f"{file.name}, or name one of these."
         )
     return {**table.everywhere, **table.regions[region]}
+
+
+def regions(file: Path = PRICES_FILE) -> Sequence[str]:
+    """Those that the price table has prices of, by name."""
+    return sorted(_read(file).regions)
+
+
+def _read(file: Path) -> _Table:
+    return _Table.model_validate(yaml.safe_load(file.read_text()))
 
 
 @dataclass(frozen=True, slots=True)

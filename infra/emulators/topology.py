@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from shared.errors import ConfigurationError, PlatformUnavailable
@@ -16,7 +17,7 @@ from shared.platform.topics import DEAD_LETTERS, gives_up
 if TYPE_CHECKING:
     from google.api_core.retry import Retry
     from google.cloud.pubsub_v1 import PublisherClient, SubscriberClient
-    from google.pubsub_v1 import types
+    from google.pubsub_v1 import SchemaServiceClient, types
 
 MAX_ATTEMPTS = 5
 ACK_SECONDS = 600
@@ -30,12 +31,16 @@ def provision(
     topics: Mapping[str, Sequence[str]],
     push_url: Callable[[str], str] | None,
     *,
+    schemas: Mapping[str, str] = MappingProxyType({}),
     ack_seconds: int = ACK_SECONDS,
     first_seconds: float = 1.0,
     longest_seconds: float = 60.0,
     max_attempts: int = MAX_ATTEMPTS,
 ) -> None:
     """Make what is missing of `topics` and their subscriptions, and bring the others up to date.
+
+    `schemas` are the Avro schemas that the messages of a topic must keep to; a topic keeps that which it was
+    made with.
 
     A subscription pushes to `push_url(its name)`, or is pulled from where `push_url` is None. An event
     comes again when it isn't acknowledged within `ack_seconds` (the real service takes 10 to 600), after a
@@ -58,7 +63,7 @@ def provision(
         from google.pubsub_v1 import types
 
         for topic in topics:
-            setup.topic(f"projects/{project.id}/topics/{topic}")
+            setup.topic(project.id, topic, schemas.get(topic))
         retry_policy = None
         if push_url is None:
             retry_policy = types.RetryPolicy(
@@ -85,15 +90,26 @@ def provision(
 @dataclass(frozen=True)
 class _Setup:
     publisher: PublisherClient
+    schemas: SchemaServiceClient
     subscriber: SubscriberClient
     retry: Retry
     timeout_seconds: float
 
-    def topic(self, name: str) -> None:
+    def topic(self, project_id: str, name: str, avro_schema: str | None) -> None:
         from google.api_core.exceptions import AlreadyExists
+        from google.pubsub_v1 import types
 
+        wanted = types.Topic(name=f"projects/{project_id}/topics/{name}")
+        if avro_schema is not None:
+            schema = types.Schema(type_=types.Schema.Type.AVRO, definition=avro_schema)
+            asked = {"parent": f"projects/{project_id}", "schema": schema, "schema_id": name}
+            with suppress(AlreadyExists):
+                self.schemas.create_schema(request=asked, retry=self.retry, timeout=self.timeout_seconds)
+            wanted.schema_settings = types.SchemaSettings(
+                schema=f"projects/{project_id}/schemas/{name}", encoding=types.Encoding.JSON
+            )
         with suppress(AlreadyExists):
-            self.publisher.create_topic(name=name, retry=self.retry, timeout=self.timeout_seconds)
+            self.publisher.create_topic(request=wanted, retry=self.retry, timeout=self.timeout_seconds)
 
     def subscription(self, wanted: types.Subscription) -> None:
         from google.api_core.exceptions import AlreadyExists
@@ -125,13 +141,16 @@ def _setup(project: Project) -> Iterator[_Setup]:
     from google.api_core.exceptions import ClientError, GoogleAPIError
     from google.api_core.retry import Retry
     from google.cloud.pubsub_v1 import PublisherClient, SubscriberClient
+    from google.pubsub_v1 import SchemaServiceClient
     from google.pubsub_v1.services.publisher.transports import PublisherGrpcTransport
+    from google.pubsub_v1.services.schema_service.transports import SchemaServiceGrpcTransport
     from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
 
     with grpc.insecure_channel(project.pubsub_url.partition("://")[2]) as channel:
         try:
             yield _Setup(
                 PublisherClient(transport=PublisherGrpcTransport(channel=channel)),
+                SchemaServiceClient(transport=SchemaServiceGrpcTransport(channel=channel)),
                 SubscriberClient(transport=SubscriberGrpcTransport(channel=channel)),
                 Retry(timeout=project.timeout_seconds),
                 project.timeout_seconds,

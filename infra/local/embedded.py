@@ -33,11 +33,13 @@ class Embedded:
         if not isinstance(platform.events, SqliteEvents):
             raise ConfigurationError("the twin delivers events from its own bus only")
         push = running.gateway.pusher(running.loop)
-        dispatcher = Dispatcher(platform.events, push, running.api_key, platform.now)
+        dispatcher = Dispatcher(platform.events, push, running.api_key, platform.wall)
         subscriptions = [name for names in running.catalogue.subscriptions.values() for name in names]
         delivery = Part(partial(dispatcher.start, subscriptions), dispatcher.stop)
-        writer = WarehouseWriter(BusSource(platform.events, platform.now), self.settings.mlengine_home)
-        return [delivery, fired_schedules(running), Part(writer.start, writer.stop)]
+        writer = WarehouseWriter(BusSource(platform.events, platform.wall), self.settings.mlengine_home)
+        replay = running.replay
+        schedules = fired_schedules(running) if replay is None else Part(replay.start, replay.stop)
+        return [delivery, schedules, Part(writer.start, writer.stop)]
 
     def doors(self, running: Running) -> Sequence[Door]:  # noqa: ARG002 - what the other ground needs
         return []

@@ -1,8 +1,9 @@
 """The ground of the twin on emulators: the managed services' own APIs, all on this machine, all forgetful.
 
 Firestore and Pub/Sub are Google's emulators; Cloud Storage is a package's, with preconditions added;
-Cloud Run Jobs and Cloud Scheduler are stand-ins of ours, spoken to by the official clients. Of the first
-three, those that the settings name are used as they run; the others are started here.
+Cloud Run Jobs, Cloud Scheduler and Secret Manager are stand-ins of ours, the first two spoken to by the
+official clients. Of the first three, those that the settings name are used as they run; the others are
+started here.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import socket
 import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Final
 
 from rich.console import Console
@@ -24,15 +26,20 @@ from infra.emulators.processes import running as run_emulator
 from infra.emulators.pull import PullSource
 from infra.emulators.run import run_standin
 from infra.emulators.scheduler import scheduler_standin, set_up
+from infra.emulators.secrets import secrets_standin, write_values
 from infra.emulators.storage import create_bucket, storage_emulator
 from infra.emulators.topology import provision
 from infra.local.parts import Door, Part, Running
 from infra.local.push_door import PushDoor, push_path
 from infra.local.warehouse import SUBSCRIPTION, WarehouseWriter
+from infra.topic_schemas import avro_schemas, text_of
+from shared.access.accounts import BOOTSTRAP_SECRET
+from shared.access.tokens import SIGNING_KEYS_SECRET
 from shared.config import Settings
 from shared.platform.emulated import FOLDER, SETTINGS_FILE
 from shared.platform.gcp.project import Project
 from shared.platform.gcp.rest import GoogleRest
+from shared.platform.local.secrets import LocalSecrets
 from shared.platform.topics import DEAD_LETTERS, EXPORTS, TOPICS
 
 PROJECT: Final = "mlengine-twin"
@@ -80,6 +87,8 @@ class Emulated:
                 )
             ),
             "scheduler_emulator_host": host(scheduler_standin(folder, folder=schedules, pubsub_host=pubsub)),
+            "secrets_emulator_host": settings.secrets_emulator_host
+            or host(secrets_standin(folder, _secrets(settings.mlengine_home, folder))),
         }
         self.settings = settings.model_copy(update=found)
         self._set_up()
@@ -92,8 +101,15 @@ class Emulated:
         project = Project.of(self.settings)
         port = self._door.getsockname()[1]
         create_bucket(project.storage_url, project.bucket)
-        provision(project, {**EXPORTS, DEAD_LETTERS: TOPICS[DEAD_LETTERS]}, None)  # the latter: see next
-        provision(project, TOPICS, lambda function: f"http://127.0.0.1:{port}{push_path(function)}")
+        schemas = {topic: text_of(schema) for topic, schema in avro_schemas().items()}
+        pulled = {**EXPORTS, DEAD_LETTERS: TOPICS[DEAD_LETTERS]}  # the latter: see next
+        provision(project, pulled, None, schemas=schemas)
+        provision(
+            project,
+            TOPICS,
+            lambda function: f"http://127.0.0.1:{port}{push_path(function)}",
+            schemas=schemas,
+        )
         set_up(project, read_catalogue().schedules)
 
     def parts(self, running: Running) -> Sequence[Part]:  # noqa: ARG002 - what the other ground needs
@@ -131,6 +147,13 @@ class Watch:
                     f"[red]The {emulator.name} has ended,[/red] and with it what it held. "
                     "Press Ctrl-C, then: make up PLATFORM=emulators"
                 )
+
+
+def _secrets(home: Path, folder: Path) -> Path:
+    """The stand-in's file of the secrets that are kept in the state folder."""
+    kept, values = LocalSecrets(home / "secrets"), folder / "secrets.json"
+    write_values(values, {name: kept.get(name) for name in (SIGNING_KEYS_SECRET, BOOTSTRAP_SECRET)})
+    return values
 
 
 def _loopback() -> socket.socket:

@@ -74,15 +74,7 @@ class FirstModel:
 
     @property
     def _command_line(self) -> str:
-        """The command as it finds this twin: with what isn't as usual about it."""
-        settings = self.instance.settings
-        unusual = {
-            "MLENGINE_HOME": settings.mlengine_home.absolute() != ROOT / ".mlengine",
-            "PORT": settings.port != Settings.model_fields["port"].default,
-        }
-        names = [name for name, is_unusual in unusual.items() if is_unusual]
-        given = [f"{name}={shlex.quote(str(getattr(settings, name.lower())))}" for name in names]
-        return " ".join([*given, COMMAND])
+        return command_line(self.instance.settings)
 
     def _wait_for_gateway(self) -> None:
         end = time.monotonic() + START_SECONDS
@@ -171,3 +163,14 @@ class FirstModel:
         self.console.print_json(json.dumps(answer.json()))
         if answer.is_error:
             self.console.print(f"[yellow]It can't predict.[/yellow] Look with: {self._command_line} doctor")
+
+
+def command_line(settings: Settings) -> str:
+    """The command as it finds this twin: with what isn't as usual about it."""
+    unusual = {
+        "MLENGINE_HOME": settings.mlengine_home.absolute() != ROOT / ".mlengine",
+        "PORT": settings.port != Settings.model_fields["port"].default,
+    }
+    names = [name for name, is_unusual in unusual.items() if is_unusual]
+    given = [f"{name}={shlex.quote(str(getattr(settings, name.lower())))}" for name in names]
+    return " ".join([*given, COMMAND])

@@ -16,6 +16,8 @@ import functions_framework.aio
 from infra.catalogue import Catalogue, source_of
 from infra.local.dispatcher import Push
 from shared.errors import NotFound
+from shared.instance import current_instance
+from shared.platform.clock import CLOCK_HEADER
 from shared.web.routing import Routes, bare
 
 Message: TypeAlias = MutableMapping[str, Any]
@@ -58,8 +60,12 @@ class Gateway:
         states = {name: await _ask(app, "GET", "/ready") for name, app in self.functions.items()}
         ready = all(status == 200 for status, _ in states.values())
         answers = {name: json.loads(body) for name, (_, body) in states.items()}
-        body = json.dumps({"ready": ready, "functions": answers}).encode()
+        clock = current_instance().replay_clock
+        said = {} if clock is None else {"clock": clock}
+        body = json.dumps({"ready": ready, **said, "functions": answers}).encode()
         headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
+        if clock is not None:
+            headers.append((CLOCK_HEADER.encode(), clock.encode()))
         await send({"type": "http.response.start", "status": 200 if ready else 503, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 

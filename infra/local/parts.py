@@ -10,6 +10,7 @@ from typing import Protocol
 
 from infra.catalogue import Catalogue
 from infra.local.gateway import App, Gateway
+from infra.local.replay_player import Player
 from shared.config import Settings
 from shared.instance import Instance
 
@@ -27,13 +28,14 @@ class Part:
 
 @dataclass(frozen=True)
 class Running:
-    """A twin that is about to serve."""
+    """A twin that is about to serve; with `replay`, that plays history and fires the schedules."""
 
     instance: Instance
     catalogue: Catalogue
     gateway: Gateway
     loop: asyncio.AbstractEventLoop
     api_key: str
+    replay: Player | None = None
 
 
 @dataclass(frozen=True)

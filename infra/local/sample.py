@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from infra.catalogue import ROOT
 from shared.errors import ConfigurationError
@@ -18,10 +19,15 @@ START_SECONDS = 20.0
 
 
 @contextmanager
-def sample_upstream(host: str, preferred_port: int) -> Iterator[str]:
-    """Serve the sample candles over HTTP while the context lasts; gives the base URL."""
+def sample_upstream(host: str, preferred_port: int, clock_file: Path | None = None) -> Iterator[str]:
+    """Serve the sample candles over HTTP while the context lasts; gives the base URL.
+
+    With `clock_file`, only what had closed by the time of this replay's clock.
+    """
     port = _free_port(host, preferred_port)
     command = [sys.executable, "-m", "infra.local.upstream", "--host", host, "--port", str(port)]
+    if clock_file is not None:
+        command += ["--clock", str(clock_file)]
     child = subprocess.Popen(  # noqa: S603 - our own module, no shell
         [*command, "--parent-pid", str(os.getpid())],
         cwd=ROOT,

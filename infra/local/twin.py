@@ -21,12 +21,16 @@ from pydantic import SecretStr
 from rich.console import Console
 from rich.markup import escape
 
-from infra.catalogue import read_catalogue
+from infra.catalogue import Catalogue, read_catalogue
+from infra.local.access import ensure_access_secrets
 from infra.local.embedded import Embedded
 from infra.local.first_model import FirstModel
 from infra.local.gateway import App, Gateway, Message, Receive, Send
-from infra.local.parts import Ground, Running
+from infra.local.parts import Ground, Part, Running
+from infra.local.replay import open_replay
+from infra.local.replay_player import Player
 from infra.local.sample import sample_upstream
+from infra.local.telling import Teller
 from shared.access.identity import ADMIN_KEY_SECRET
 from shared.config import PlatformName, Settings, load_settings
 from shared.errors import ConfigurationError, EngineError
@@ -35,6 +39,7 @@ from shared.logs import configure_logs
 from shared.platform.connect import connect
 from shared.platform.local.jobs import SubprocessJobs
 from shared.platform.local.secrets import LocalSecrets
+from shared.platform.ports import Now
 
 LOG_FILE = "logs/twin.jsonl"
 GRACE_SECONDS = 5
@@ -75,14 +80,20 @@ class Twin:
         home = settings.mlengine_home.resolve()
         _make_folder(home)
         stack.enter_context(_only_one(home))
+        self._replay = open_replay(settings, home)
+        clock = self._replay and self._replay.hand.clock
         self._socket = stack.enter_context(_listening(settings.host, settings.port))
-        stack.enter_context(_logs_to(home / LOG_FILE, settings.log_level))
+        stack.enter_context(_logs_to(home / LOG_FILE, settings.log_level, clock.now if clock else None))
         url = settings.market_data_url
         if "market_data_url" not in settings.model_fields_set:
-            url = stack.enter_context(sample_upstream(settings.host, settings.port + 1))
+            clock_file = clock.file if clock else None
+            url = stack.enter_context(sample_upstream(settings.host, settings.port + 1, clock_file))
         os.environ["MARKET_DATA_URL"] = url  # for the jobs' processes
         here = settings.model_copy(update={"mlengine_home": home, "market_data_url": url})
+        if clock is not None and "candle_cache_seconds" not in settings.model_fields_set:
+            here = here.model_copy(update={"candle_cache_seconds": 0.0})  # they would be sessions old
         self.api_key = _admin_key(here, home, console)
+        ensure_access_secrets(home, console)
         # of no ground's secrets: Secret Manager has no emulator
         here = here.model_copy(update={"admin_api_key": SecretStr(self.api_key)})
         self.ground = _ground(here, stack, console)
@@ -102,8 +113,11 @@ class Twin:
         use_instance(self.instance)
         catalogue = read_catalogue()
         gateway = Gateway(catalogue)
-        running = Running(self.instance, catalogue, gateway, asyncio.get_running_loop(), self.api_key)
-        parts = self.ground.parts(running)
+        replay = self._player(catalogue)
+        loop = asyncio.get_running_loop()
+        running = Running(self.instance, catalogue, gateway, loop, self.api_key, replay)
+        teller = Teller(self.instance.measurements)
+        parts = [*self.ground.parts(running), Part(teller.start, teller.stop)]
         doors = self.ground.doors(running)
         server = uvicorn.Server(
             uvicorn.Config(
@@ -124,7 +138,13 @@ class Twin:
             keeps_state=self.ground.keeps_state,
             is_stopping=lambda: server.should_exit,
         )
-        welcome = threading.Thread(target=first_model.welcome, name="welcome", daemon=True)
+
+        def welcome_and_begin() -> None:
+            first_model.welcome()
+            if replay is not None:
+                replay.begin()
+
+        welcome = threading.Thread(target=welcome_and_begin, name="welcome", daemon=True)
         for part in parts:
             part.start()
         welcome.start()
@@ -134,6 +154,18 @@ class Twin:
             first_model.stop()
             for part in reversed(parts):
                 await asyncio.to_thread(part.stop)
+
+    def _player(self, catalogue: Catalogue) -> Player | None:
+        if self._replay is None:
+            return None
+        return Player(
+            self.instance,
+            catalogue,
+            self._replay,
+            url=self.url,
+            api_key=self.api_key,
+            console=self._console,
+        )
 
 
 def _ground(settings: Settings, stack: ExitStack, console: Console) -> Ground:
@@ -204,10 +236,10 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
 
 
 @contextmanager
-def _logs_to(file: Path, level: str) -> Iterator[None]:
+def _logs_to(file: Path, level: str, replay_now: Now | None) -> Iterator[None]:
     file.parent.mkdir(exist_ok=True)
     with file.open("a", buffering=1) as stream:
-        configure_logs(level, stream)
+        configure_logs(level, stream, replay_now=replay_now)
         yield
 
 

@@ -4,6 +4,8 @@
     curl 'http://127.0.0.1:8081/candles?symbol=AAPL&start=2013-02-25'
 
 Nothing in the file is repaired: rows come in their order, missing values as null.
+
+With `--clock` it plays history: of what had not closed at that clock's time, nothing is served or listed.
 """
 
 from __future__ import annotations
@@ -30,6 +32,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from shared.market.candles import closing_delay_seconds
+from shared.platform.clock import ReplayClock
+
 SAMPLE = Path(__file__).with_name("data") / "public_domain_5_symbols_daily.parquet"
 
 _FIELDS = ("open", "high", "low", "close", "volume")
@@ -39,13 +44,31 @@ _PARENT_POLL_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Instrument:
-    """One symbol's candles, ready to send. `timestamp` is in seconds since 1970, `rows` are JSON objects."""
+    """One symbol's candles, ready to send: `rows` and `prices`, the closes, are JSON objects.
+
+    `timestamp` and `closed_at` are in seconds since 1970.
+    """
 
     symbol: str
     timeframe: str
     timestamp: NDArray[np.int64]
+    closed_at: NDArray[np.int64]
     rows: tuple[bytes, ...]
-    price: bytes
+    prices: tuple[bytes, ...]
+
+    def until(self, seconds: float) -> Instrument | None:
+        """What had closed by then; None where nothing had."""
+        closed = np.flatnonzero(self.closed_at <= seconds)
+        if not len(closed):
+            return None
+        rows, prices = (tuple(column[i] for i in closed) for column in (self.rows, self.prices))
+        times = self.timestamp[closed], self.closed_at[closed]
+        return Instrument(self.symbol, self.timeframe, *times, rows, prices)
+
+    @property
+    def price(self) -> bytes:
+        """The newest close."""
+        return self.prices[int(self.timestamp.argmax())]
 
     def candles(self, start: int | None, end: int | None) -> bytes:
         chosen = np.ones(len(self.rows), np.bool_)
@@ -59,9 +82,9 @@ class Instrument:
 
 
 class Market:
-    """The file's symbols. One is encoded when it is first asked for."""
+    """The file's symbols, as they were at the time of `clock`. One is encoded when it is first asked for."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, clock: ReplayClock | None = None) -> None:
         import pyarrow.parquet as pq
 
         table = pq.read_table(path, columns=["symbol", "timestamp", *_FIELDS])
@@ -70,10 +93,12 @@ class Market:
         self._place = {symbol: i for i, symbol in enumerate(encoded.dictionary.to_pylist())}
         self._code = encoded.indices.to_numpy()
         self._ready: dict[str, Instrument] = {}
+        self._clock = clock
 
     @property
     def symbols(self) -> list[str]:
-        return sorted(self._place)
+        listed = sorted(self._place)
+        return listed if self._clock is None else [symbol for symbol in listed if self.instrument(symbol)]
 
     def instrument(self, symbol: str) -> Instrument | None:
         if symbol not in self._place:
@@ -81,12 +106,13 @@ class Market:
         if symbol not in self._ready:
             rows = np.flatnonzero(self._code == self._place[symbol])
             self._ready[symbol] = _instrument(symbol, self._table.take(rows).to_pydict())
-        return self._ready[symbol]
+        ready = self._ready[symbol]
+        return ready if self._clock is None else ready.until(self._clock.now().timestamp())
 
 
-def create_app(path: Path = SAMPLE) -> Starlette:
-    """The upstream's API over the candles in `path`."""
-    market = Market(path)
+def create_app(path: Path = SAMPLE, clock: ReplayClock | None = None) -> Starlette:
+    """The upstream's API over the candles in `path`; with `clock`, over those that had closed by its time."""
+    market = Market(path, clock)
 
     async def symbols(_: Request) -> Response:
         return JSONResponse({"symbols": market.symbols})
@@ -123,7 +149,8 @@ def main(arguments: Iterable[str] | None = None) -> None:
 
 
 def _serve(options: argparse.Namespace) -> None:
-    config = uvicorn.Config(create_app(options.data), log_level="warning", access_log=False, lifespan="off")
+    app = create_app(options.data, ReplayClock(options.clock) if options.clock else None)
+    config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off")
     server = uvicorn.Server(config)
     if options.parent_pid:
         watch = threading.Thread(target=_stop_without, args=(options.parent_pid, server), daemon=True)
@@ -141,6 +168,7 @@ def _options(arguments: Iterable[str] | None) -> argparse.Namespace:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8081, help="0 takes a free one")
     parser.add_argument("--data", type=Path, default=SAMPLE, help="a Parquet file of candles")
+    parser.add_argument("--clock", type=Path, help="the file of a replay's clock")
     parser.add_argument("--parent-pid", type=int, default=0, help="stop when this process is gone")
     return parser.parse_args(None if arguments is None else list(arguments))
 
@@ -197,9 +225,13 @@ def _instrument(symbol: str, columns: dict[str, list[Any]]) -> Instrument:
     seconds = np.array([_seconds(text) for text in stamps], np.int64)
     values = [[_number(value) for value in columns[field]] for field in _FIELDS]
     rows = tuple(_row(*row) for row in zip(stamps, *values, strict=True))
-    newest = int(seconds.argmax())
-    price = {"symbol": symbol, "price": columns["close"][newest], "timestamp": stamps[newest]}
-    return Instrument(symbol, _timeframe(stamps, seconds), seconds, rows, json.dumps(price).encode())
+    timeframe = _timeframe(stamps, seconds)
+    closed_at = seconds + closing_delay_seconds(timeframe)
+    closes = zip(columns["close"], stamps, strict=True)
+    prices = tuple(
+        json.dumps({"symbol": symbol, "price": close, "timestamp": stamp}).encode() for close, stamp in closes
+    )
+    return Instrument(symbol, timeframe, seconds, closed_at, rows, prices)
 
 
 def _row(stamp: str, *values: str) -> bytes:

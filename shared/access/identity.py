@@ -3,23 +3,50 @@
 from __future__ import annotations
 
 import hmac
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
+from shared.access.credentials import API_KEY
 from shared.access.roles import EVENTS_ROUTE, Role
 from shared.config import Environment, Settings
 from shared.errors import Forbidden, NotFound, Unauthenticated
 from shared.platform.ports import Identities, Secrets
+
+_VERSION = re.compile(r"-v[0-9]+\Z")
 
 ADMIN_KEY_SECRET = "admin-api-key"  # noqa: S105 - the secret's name, not its value
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who is calling: a name fit for logs and the audit, and a role."""
+    """Who is calling: a name fit for logs and the audit, and a role.
+
+    `user_id` is whose it is: of a user, or of who made the key; None for those that aren't users.
+    `models` are the names of the models that the caller may use; None: all.
+    """
 
     name: str
     role: Role
+    user_id: str | None = None
+    key_id: str | None = None
+    session_id: str | None = None
+    models: frozenset[str] | None = None
+
+    def may_use(self, model: str) -> bool:
+        """Whether the caller may use the model of this name. What it mayn't, it isn't told of either."""
+        return self.models is None or model in self.models
+
+    def require_model(self, model: str) -> None:
+        """
+        Raises:
+            NotFound: the caller mayn't use the model that this is the name or a version of.
+        """
+        if self.models is not None and _VERSION.sub("", model) not in self.models:
+            raise NotFound(
+                f"There is no model {model!r} for this key: it is for {', '.join(sorted(self.models))}."
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +60,8 @@ class Caller:
 
 
 ANONYMOUS = Identity("anonymous", Role.PUBLIC)
+ADMIN = Identity("admin", Role.ADMIN)
+"""Whoever holds the key that the platform was set up with."""
 
 
 def presented_key(header: Callable[[str], str | None]) -> str | None:
@@ -49,6 +78,14 @@ def is_token(key: str) -> bool:
     return key.count(".") == 2
 
 
+class Credentials(Protocol):
+    """Who presents an API key or an access token: `shared.access.authenticator`."""
+
+    def remembered(self, presented: str) -> Identity | None: ...
+
+    def find(self, presented: str) -> Identity: ...
+
+
 class Gatekeeper:
     """Decides who a caller is and whether the route is open to it.
 
@@ -58,29 +95,54 @@ class Gatekeeper:
     """
 
     def __init__(
-        self, settings: Settings, secrets: Secrets, identities: Identities, roles: Mapping[str, Role]
+        self,
+        settings: Settings,
+        secrets: Secrets,
+        identities: Identities,
+        credentials: Callable[[], Credentials],
+        roles: Mapping[str, Role],
     ) -> None:
+        """`credentials` is asked for when the first API key or access token comes."""
         self._settings = settings
         self._secrets = secrets
         self._identities = identities
+        self._credentials = credentials
         self._roles = roles
         self._admin_key: bytes | None = None
         development = settings.env is Environment.DEVELOPMENT
         self._anonymous = Identity("anonymous", Role.PREDICTOR) if development else ANONYMOUS
         self._open = frozenset(settings.open_routes)
 
+    def admit_at_once(self, route: str, header: Callable[[str], str | None]) -> Identity | None:
+        """Who calls `route`, or None where that must be looked up: `admit` does. Never blocks.
+
+        Raises:
+            Unauthenticated, Forbidden
+        """
+        key = presented_key(header)
+        if key is None:
+            return self._let_in(route, self._anonymous, key)
+        if self._is_sender(route, key, header):
+            return None
+        if self._admin_key is not None and hmac.compare_digest(key.encode(), self._admin_key):
+            return ADMIN
+        known = self._credentials().remembered(key) if _is_ours(key) else None
+        return None if known is None else self._let_in(route, known, key)
+
     def admit(self, route: str, header: Callable[[str], str | None]) -> Identity:
-        """Who calls `route`.
+        """Who calls `route`. Blocks while it is looked up.
 
         Raises:
             Unauthenticated: a wrong key, or none where one is needed.
             Forbidden: the caller's role isn't enough.
         """
-        needed = self._roles[route]
         key = presented_key(header)
-        if route == EVENTS_ROUTE and key is not None and header("x-api-key") is None and is_token(key):
+        if key is not None and self._is_sender(route, key, header):
             return self._sender(key, header("host") or "")
-        identity = self._anonymous if key is None else self._identify(key)
+        return self._let_in(route, self._anonymous if key is None else self._identify(key), key)
+
+    def _let_in(self, route: str, identity: Identity, key: str | None) -> Identity:
+        needed = self._roles[route]
         if identity.role >= needed or route in self._open:
             return identity
         if key is None:
@@ -88,6 +150,10 @@ class Gatekeeper:
                 f"{route} needs a key of role {needed.label}: send it as 'X-API-Key: <key>'."
             )
         raise Forbidden(f"{route} needs role {needed.label}; this key has role {identity.role.label}.")
+
+    @staticmethod
+    def _is_sender(route: str, key: str, header: Callable[[str], str | None]) -> bool:
+        return route == EVENTS_ROUTE and header("x-api-key") is None and is_token(key)
 
     def _sender(self, token: str, host: str) -> Identity:
         """Whose token it is. Its audience is this very address: Cloud Run finds us by the same host."""
@@ -97,8 +163,10 @@ class Gatekeeper:
         return Identity(email, Role.ADMIN)
 
     def _identify(self, key: str) -> Identity:
+        if _is_ours(key):
+            return self._credentials().find(key)
         if hmac.compare_digest(key.encode(), self._expected_admin_key()):
-            return Identity("admin", Role.ADMIN)
+            return ADMIN
         raise Unauthenticated("The key isn't known here. Check 'X-API-Key', or send none for open routes.")
 
     def _expected_admin_key(self) -> bytes:
@@ -115,3 +183,8 @@ class Gatekeeper:
             raise Unauthenticated(
                 "No key is set up here: set ADMIN_API_KEY, or start with 'make up'."
             ) from error
+
+
+def _is_ours(key: str) -> bool:
+    """Whether it has the form of a credential that was issued here, to a user."""
+    return is_token(key) or key.startswith(f"{API_KEY}_")

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import cached_property
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from urllib.parse import quote
 
-from shared.cli.problem import CliProblem, ExitCode, problem
+from shared.cli.credentials import Credentials, Login
+from shared.cli.problem import CliProblem, ExitCode, problem, wrong_usage
 from shared.cli.target import Target
+from shared.platform.clock import CLOCK_HEADER, replay_time
 
 if TYPE_CHECKING:
     import httpx
@@ -20,12 +24,25 @@ Document: TypeAlias = dict[str, Any]
 CONNECT_SECONDS: Final = 5.0
 ANSWER_SECONDS: Final = 120.0
 
+_REFRESH: Final = "/auth/refresh"
+_WAYS_IN: Final = frozenset({"/auth/login", "/auth/register", _REFRESH})
+
 
 class Client:
     """Calls one engine. All methods raise `CliProblem` for what isn't a success."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(
+        self,
+        target: Target,
+        credentials: Credentials,
+        *,
+        on_replay: Callable[[datetime], None] = lambda _: None,
+    ) -> None:
+        """`on_replay` hears once if the engine plays history, with the time that it is there."""
         self.target = target
+        self._credentials = credentials
+        self._on_replay = on_replay
+        self._replay_now: datetime | None = None
 
     def get(self, path: str, **query: Any) -> Document:
         """The answer to a GET; parameters that are None are left out."""
@@ -36,6 +53,30 @@ class Client:
         self, path: str, body: Mapping[str, Any] | None = None, *, answer_seconds: float = ANSWER_SECONDS
     ) -> Document:
         return self._json(self._call("POST", path, json=dict(body or {}), read_seconds=answer_seconds))
+
+    def delete(self, path: str, **query: Any) -> Document:
+        return self._json(self._call("DELETE", path, params=query))
+
+    def remember(self, login: Login) -> None:
+        """Present this login from now on, in later commands too."""
+        self._credentials.keep(self.target.url, login)
+
+    def end_session(self) -> str:
+        """Log out, here and there; gives who it was.
+
+        Raises:
+            CliProblem: nobody is logged in.
+        """
+        login = self._credentials.find(self.target.url)
+        if login is None:
+            raise wrong_usage(f"Nobody is logged in at {self.target.url}: 'mlengine login EMAIL' does that.")
+        try:
+            self._call("POST", "/auth/logout")
+        except CliProblem as failure:
+            if failure.document.get("status") != HTTPStatus.UNAUTHORIZED:  # that one is over already
+                raise
+        self._credentials.forget(self.target.url)
+        return login.email
 
     def page(self, path: str) -> bytes:
         """The bytes of an answer that isn't JSON."""
@@ -58,17 +99,56 @@ class Client:
         import httpx
 
         timeout = httpx.Timeout(read_seconds, connect=CONNECT_SECONDS)
+        headers = self._authorization(path)
         with self._translated(read_seconds):
-            return self._http.request(method, path, timeout=timeout, **options)
+            answer = self._http.request(method, path, timeout=timeout, headers=headers, **options)
+        is_known = self._replay_now is not None
+        self._replay_now = replay_time(answer.headers.get(CLOCK_HEADER))
+        if self._replay_now is not None and not is_known:
+            self._on_replay(self._replay_now)
+        return answer
+
+    def now(self) -> datetime:
+        """The time at the engine, as far as its last answer tells: only where it plays history not ours."""
+        return self._replay_now or datetime.now(UTC)
+
+    def _authorization(self, path: str) -> dict[str, str]:
+        """The key that was asked for, else the login, renewed where it is about to expire, else this
+        machine's own key.
+        """
+        if path in _WAYS_IN:
+            return {}
+        if self.target.api_key is None or not self.target.is_given:
+            login = self._renewed()
+            if login is not None:
+                return {"authorization": f"Bearer {login.access_token}"}
+        return {"x-api-key": self.target.api_key} if self.target.api_key else {}
+
+    def _renewed(self) -> Login | None:
+        login = self._credentials.find(self.target.url)
+        if login is None or not login.is_stale:
+            return login
+        with self._credentials.alone():
+            login = self._credentials.find(self.target.url)  # somebody else may have renewed it meanwhile
+            if login is None or not login.is_stale:
+                return login
+            answer = self._send("POST", _REFRESH, json={"refresh_token": login.refresh_token})
+            if answer.status_code == HTTPStatus.UNAUTHORIZED:
+                self._credentials.forget(self.target.url)
+                raise _logged_out(login.email)
+            if not answer.is_success:
+                raise self._refusal(answer)
+            renewed = Login.of(login.email, self._json(answer))
+            self._credentials.keep(self.target.url, renewed)
+            return renewed
 
     @cached_property
     def _http(self) -> httpx.Client:
         import httpx
 
-        key = self.target.api_key
         return httpx.Client(
             base_url=self.target.url,
-            headers={"accept": "application/json", **({"x-api-key": key} if key else {})},
+            headers={"accept": "application/json"},
             trust_env=not self.target.is_here,  # no proxy between us and ourselves
         )
 
@@ -128,6 +208,16 @@ class Client:
             next_command="mlengine doctor",
             instance=answer.url.path,
         )
+
+
+def _logged_out(email: str) -> CliProblem:
+    return problem(
+        "logged-out",
+        "Logged out",
+        f"The session of {email} has ended.",
+        exit_code=ExitCode.FAILED,
+        next_command=f"mlengine login {email}",
+    )
 
 
 def path_part(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Follows what the engine does on its own, a training run or a scoring: bars while it works, and its end."""
+"""Follows what the engine does on its own, a run, a scoring or a report: bars while it works, and its end."""
 
 from __future__ import annotations
 
@@ -30,11 +30,14 @@ class Bars(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A kind of work. `{}` in its paths stands for an id; `commands` is the group that shows and cancels."""
+    """A kind of work. `{}` in its paths stands for an id; `commands` is the group that shows and cancels.
+
+    Without a path for it, the work can't be cancelled.
+    """
 
     name: str
     status_path: str
-    cancel_path: str
+    cancel_path: str | None
     commands: str
     bars: Callable[[Output, Progress], Bars]
 
@@ -42,6 +45,10 @@ class Work:
         return client.get(self.status_path.format(path_part(id)))
 
     def cancel(self, client: Client, id: str) -> Document:
+        if self.cancel_path is None:
+            raise problem(
+                "cli", "Can't be cancelled", f"A {self.name} can't be cancelled: it ends by itself."
+            )
         return client.post(self.cancel_path.format(path_part(id)))
 
 
@@ -137,8 +144,26 @@ class _Share:
             self._output.note(f"scored {done} of {symbols} symbols; {message}")
 
 
+class _Pulse:
+    """One bar that moves for who watches, a line at each change of status elsewhere."""
+
+    def __init__(self, output: Output, progress: Progress) -> None:
+        self._output = output
+        self._progress = progress
+        self._task = progress.add_task("waiting", total=None, message="")
+        self._told = ""
+
+    def show(self, work: Document) -> None:
+        status = work["status"]
+        self._progress.update(self._task, description=status, message=work["title"])
+        if not self._output.is_watched and status != self._told and not work["finished_at"]:
+            self._told = status
+            self._output.note(f"The report is {status}.")
+
+
 RUN: Final = Work("run", "/admin/train/status/{}", "/admin/train/{}/cancel", "runs", _Stages)
 SCORING: Final = Work("scoring", "/predict/jobs/{}", "/predict/jobs/{}/cancel", "scorings", _Share)
+REPORT: Final = Work("report", "/reports/{}/state", None, "reports", _Pulse)
 
 
 def _ask(session: Session, work: Work, id: str) -> None:
@@ -146,7 +171,8 @@ def _ask(session: Session, work: Work, id: str) -> None:
     output = session.output
     answer = "d"
     if output.is_watched and sys.stdin.isatty():
-        answer = _answer(f"(d)etach, (c)ancel the {work.name}, or (f)ollow on? [d] ")
+        cancel = f", (c)ancel the {work.name}" if work.cancel_path else ""
+        answer = _answer(f"(d)etach{cancel}, or (f)ollow on? [d] ")
     if answer == "c":
         work.cancel(session.client, id)
         output.note("Asked it to stop.")
@@ -155,10 +181,11 @@ def _ask(session: Session, work: Work, id: str) -> None:
 
 
 def _detached(work: Work, id: str) -> CliProblem:
+    cancel = f" Cancel it with 'mlengine {work.commands} cancel {id}'." if work.cancel_path else ""
     return problem(
         "interrupted",
         "Detached",
-        f"The {work.name} goes on. Cancel it with 'mlengine {work.commands} cancel {id}'.",
+        f"The {work.name} goes on.{cancel}",
         exit_code=ExitCode.INTERRUPTED,
         next_command=f"mlengine {work.commands} show {id} --follow",
     )

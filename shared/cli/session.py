@@ -11,12 +11,14 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import Annotated, Any, Concatenate, Final, ParamSpec, TypeAlias
 
 import typer
 
 from shared.cli.client import Client
+from shared.cli.credentials import Credentials
 from shared.cli.output import Output
 from shared.cli.problem import CliProblem, ExitCode, problem
 from shared.cli.target import Installation
@@ -76,7 +78,15 @@ class Session:
         Raises:
             CliProblem: the URL isn't one.
         """
-        return Client(self.installation.target(self._given.url, self._given.api_key))
+        target = self.installation.target(self._given.url, self._given.api_key)
+        return Client(target, self.credentials, on_replay=self._tell_replay)
+
+    @cached_property
+    def credentials(self) -> Credentials:
+        return Credentials(os.environ)
+
+    def _tell_replay(self, now: datetime) -> None:
+        self.output.note(f"Replay: the engine plays history, and is at {now:%Y-%m-%d %H:%M} UTC.")
 
     def fail(self) -> None:
         """End with the exit code of a failure; what there was to say has been said."""

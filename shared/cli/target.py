@@ -20,10 +20,13 @@ KEY_FILE: Final = "secrets/admin-api-key"
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A base URL without a trailing slash, and the key to present there, if there is one."""
+    """A base URL without a trailing slash, and the key to present there, if there is one. `is_given` says
+    that an option or the environment named it; else it is this machine's own, and a login goes before it.
+    """
 
     url: str
     api_key: str | None
+    is_given: bool = True
 
     @property
     def is_here(self) -> bool:
@@ -43,7 +46,8 @@ class Installation:
         """The state folder. A relative path in the environment starts here, one in `.env` at the checkout."""
         if "MLENGINE_HOME" in self._environment:
             return Path(self._environment["MLENGINE_HOME"]).absolute()
-        return self.root / self._file.get("MLENGINE_HOME", ".mlengine")
+        unless_set = ".mlengine-replay" if self.setting("REPLAY") else ".mlengine"
+        return self.root / self._file.get("MLENGINE_HOME", unless_set)
 
     @property
     def port(self) -> str:
@@ -66,10 +70,15 @@ class Installation:
         """
         base = _checked(url or self.setting("MLENGINE_URL") or f"http://127.0.0.1:{self.port}")
         named = ("MLENGINE_API_KEY", "ADMIN_API_KEY")
-        keys = [api_key, *(self._environment.get(name) for name in named)]
-        if is_loopback(base):
-            keys += [*(self._file.get(name) for name in named), _content(self.key_file)]
-        return Target(base, _sendable(next((key for key in keys if key), None)))
+        given = _first(api_key, *(self._environment.get(name) for name in named))
+        own = None
+        if given is None and is_loopback(base):
+            own = _first(*(self._file.get(name) for name in named), _content(self.key_file))
+        return Target(base, _sendable(given or own), is_given=given is not None)
+
+
+def _first(*texts: str | None) -> str | None:
+    return next((text for text in texts if text), None)
 
 
 def is_loopback(url: str) -> bool:

@@ -1,4 +1,5 @@
-"""The drift profile: what a model's inputs and scores looked like when it was trained.
+"""The drift profile: what a model's inputs and scores looked like when it was trained, and how far
+windows of them stray while nothing is wrong.
 
 257 quantile knots per column stand for its distribution whatever the number of rows: between two
 knots lies 1/256 of them, so a Kolmogorov-Smirnov distance is off by no more.
@@ -7,47 +8,60 @@ knots lies 1/256 of them, so a Kolmogorov-Smirnov distance is off by no more.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Final, Literal
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.drift.columns import (
+    KNOTS,
+    CategoricalColumn,
+    Column,
+    NumericColumn,
+    categorical_column,
+    column_from,
+    numeric_column,
+)
+from shared.drift.null import Null, feature_nulls, null_from, score_null
+from shared.drift.residual import ResidualModel, fit_residuals, residuals_from
+from shared.drift.windows import SessionRows
 from shared.errors import PackageRefused
 
-FORMAT_VERSION: Final = 1
-KNOTS: Final = 257
+__all__ = ["KNOTS", "CategoricalColumn", "NumericColumn", "Profile", "TimeOrder", "build_profile"]
+
+FORMAT_VERSION: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
-class NumericColumn:
-    """One column: how many rows, what share is missing or infinite, and the finite rest.
+class TimeOrder:
+    """What is known of a reference whose rows have sessions: what residuals are, and the nulls."""
 
-    `knots` are the quantiles at 0, 1/256, ... 1; empty, and `mean` and `sd` None, where nothing is finite.
-    """
+    sessions: int
+    rows_per_session: float
+    residual: ResidualModel | None
+    nulls: tuple[Null, ...]
 
-    name: str
-    n: int
-    missing_share: float
-    infinite_share: float
-    mean: float | None
-    sd: float | None
-    knots: tuple[float, ...]
-    kind: Literal["numeric"] = "numeric"
+    def null(self, family: str) -> Null | None:
+        return next((null for null in self.nulls if null.family == family), None)
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """`score` is the distribution of the second class's probability, `class_shares` of the labels."""
+    """`score` is the distribution of the second class's probability, `class_shares` of the labels.
 
-    features: tuple[NumericColumn, ...]
+    `time` is None where the reference's rows have no order in time. Profiles of format 1 hold no null.
+    """
+
+    features: tuple[Column, ...]
     score: NumericColumn
     class_shares: Mapping[str, float]
+    time: TimeOrder | None = None
+    format_version: int = FORMAT_VERSION
 
     def to_json(self) -> bytes:
-        fields = {"format_version": FORMAT_VERSION, **asdict(self)}
-        return json.dumps(fields, separators=(",", ":"), allow_nan=False).encode()
+        return json.dumps(asdict(self), separators=(",", ":"), allow_nan=False).encode()
 
     @staticmethod
     def from_json(content: bytes) -> Profile:
@@ -58,7 +72,7 @@ class Profile:
         """
         try:
             return _from_fields(json.loads(content))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
             raise PackageRefused(f"profile.json isn't a profile: {error!r}") from error
 
 
@@ -68,60 +82,96 @@ def build_profile(
     scores: NDArray[np.floating],
     classes: Sequence[str],
     y: NDArray[np.integer],
+    *,
+    sessions: NDArray[np.int64] | None = None,
+    score_sessions: NDArray[np.int64] | None = None,
+    categorical: Collection[str] = (),
 ) -> Profile:
-    """Profile of the reference rows `x` (n, features), their scores (n,) and labels `y` (n,).
+    """Profile of the reference rows `x` (n, features), their scores (m,) and labels `y` (n,).
 
     `scores` are the probabilities of the second class on rows the model wasn't fitted on; they may be
-    of other rows than `x`. `y` holds positions in `classes`.
+    of other rows than `x`. `y` holds positions in `classes`. `sessions` (n,) and `score_sessions` (m,) are
+    the rows' time stamps, equal within a session; without them rows count as independent. The columns
+    named in `categorical` hold codes. The same rows give the same profile.
     """
     counts = np.bincount(y, minlength=len(classes))
-    return Profile(
-        features=tuple(_column(name, values) for name, values in zip(feature_names, x.T, strict=True)),
-        score=_column("score", scores),
+    columns = tuple(
+        categorical_column(name, values) if name in categorical else numeric_column(name, values)
+        for name, values in zip(feature_names, x.T, strict=True)
+    )
+    found = Profile(
+        features=columns,
+        score=numeric_column("score", scores),
         class_shares=dict(zip(classes, (counts / max(len(y), 1)).tolist(), strict=True)),
     )
+    if sessions is None or not len(x):
+        return found
+    return replace(found, time=_time_order(found, x, sessions, scores, score_sessions))
 
 
-def _column(name: str, values: NDArray[np.floating]) -> NumericColumn:
-    n = len(values)
-    missing = int(np.isnan(values).sum())
-    finite = np.sort(values[np.isfinite(values)].astype(np.float32))
-    some = len(finite) > 0
-    return NumericColumn(
-        name=name,
-        n=n,
-        missing_share=missing / max(n, 1),
-        infinite_share=(n - missing - len(finite)) / max(n, 1),
-        mean=float(finite.mean(dtype=np.float64)) if some else None,
-        sd=float(finite.std(dtype=np.float64)) if some else None,
-        knots=_knots(finite) if some else (),
+def _time_order(
+    profile: Profile,
+    x: NDArray[np.float32],
+    sessions: NDArray[np.int64],
+    scores: NDArray[np.floating],
+    score_sessions: NDArray[np.int64] | None,
+) -> TimeOrder:
+    rows = SessionRows.of(sessions)
+    numbers = [j for j, column in enumerate(profile.features) if isinstance(column, NumericColumn)]
+    columns = [column for column in profile.features if isinstance(column, NumericColumn)]
+    nulls = feature_nulls(profile.features, x, rows)
+    of_score = None
+    if score_sessions is not None and len(scores):
+        of_score = score_null(profile.score, scores, SessionRows.of(score_sessions))
+    return TimeOrder(
+        sessions=rows.sessions,
+        rows_per_session=round(len(x) / rows.sessions, 2),
+        residual=fit_residuals(columns, x[:, numbers]) if nulls else None,
+        nulls=nulls if of_score is None else (*nulls, of_score),
     )
-
-
-def _knots(ordered: NDArray[np.float32]) -> tuple[float, ...]:
-    """Quantiles as values that occur, in the shortest decimals that give the same float32.
-
-    Where many rows share one value, a knot beside it by a rounding would miss them all.
-    """
-    place = np.rint(np.linspace(0.0, len(ordered) - 1.0, KNOTS)).astype(np.int64)
-    return tuple(float(str(knot)) for knot in ordered[place])
 
 
 def _from_fields(fields: dict[str, Any]) -> Profile:
-    if fields["format_version"] != FORMAT_VERSION:
+    version = fields["format_version"]
+    if version not in (1, FORMAT_VERSION):
         raise PackageRefused(
-            f"profile.json has format version {fields['format_version']!r}; "
-            f"this engine reads {FORMAT_VERSION}."
+            f"profile.json has format version {version!r}; this engine reads 1 and {FORMAT_VERSION}."
         )
+    score = column_from(fields["score"])
+    if not isinstance(score, NumericColumn):
+        raise TypeError("the score must be numeric")
+    time = fields.get("time") if version > 1 else None
+    features = tuple(column_from(column) for column in fields["features"])
     return Profile(
-        features=tuple(_column_from(column) for column in fields["features"]),
-        score=_column_from(fields["score"]),
+        features=features,
+        score=score,
         class_shares={str(name): float(share) for name, share in fields["class_shares"].items()},
+        time=None if time is None else _time_from(time, features),
+        format_version=version,
     )
 
 
-def _column_from(fields: dict[str, Any]) -> NumericColumn:
-    known = {name: fields[name] for name in NumericColumn.__dataclass_fields__}
-    if known["kind"] != "numeric" or len(known["knots"]) not in (0, KNOTS):
-        raise ValueError(f"column {known['name']!r} must be numeric, with {KNOTS} knots or none")
-    return NumericColumn(**{**known, "knots": tuple(map(float, known["knots"]))})
+def _time_from(fields: dict[str, Any], features: Sequence[Column]) -> TimeOrder:
+    residual = fields["residual"]
+    read = TimeOrder(
+        sessions=int(fields["sessions"]),
+        rows_per_session=float(fields["rows_per_session"]),
+        residual=None if residual is None else residuals_from(residual),
+        nulls=tuple(null_from(null) for null in fields["nulls"]),
+    )
+    names = tuple(column.name for column in features)
+    numeric = tuple(column.name for column in features if isinstance(column, NumericColumn))
+    expected = {
+        "marginal": names,
+        "residual": numeric,
+        "extremes": numeric,
+        "gaps": names,
+        "ties": numeric,
+        "score": ("score",),
+    }
+    for null in read.nulls:
+        if null.columns != expected[null.family]:
+            raise ValueError(f"the null of {null.family!r} must be of the profile's own columns")
+    if (read.null("residual") is not None) and (read.residual is None or read.residual.columns != numeric):
+        raise ValueError("the residual model must be of the profile's own columns")
+    return read

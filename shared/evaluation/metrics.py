@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from shared.evaluation.bootstrap import Estimate, estimate, resampling_weights
 from shared.evaluation.rank import MIN_GROUP_ROWS, concordance, group_ranks, group_spearman
+from shared.evaluation.reliability import Reliability, reliability
 
 METRICS: Final = ("auc", "accuracy", "f1", "log_loss", "brier", "rank_ic")
 
@@ -71,6 +72,10 @@ class Evaluator:
         ours, theirs = self._statistic(metric, score), self._statistic(metric, baseline)
         point = self._point(theirs) - self._point(ours)
         return estimate(point, theirs(self._weights) - ours(self._weights))
+
+    def reliability(self, score: Scores) -> Reliability:
+        """How `score`, probabilities of class 1, is calibrated; on the same resamples."""
+        return reliability(self.rows.y, score, self.rows.block, self._weights)
 
     def _point(self, statistic: Statistic) -> float:
         return float(statistic(np.ones((1, self.blocks)))[0])

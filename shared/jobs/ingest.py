@@ -44,8 +44,9 @@ class IngestOrder:
 def main(arguments: Sequence[str] | None = None) -> int:
     order = _order(arguments)
     settings = load_settings()
-    configure_logs(settings.log_level)
-    return IngestJob(Instance(settings, connect(settings)), Task.of(os.environ)).work_on(order)
+    instance = Instance(settings, connect(settings))
+    configure_logs(settings.log_level, replay_now=instance.platform.replay_now)
+    return IngestJob(instance, Task.of(os.environ)).work_on(order)
 
 
 def _order(arguments: Sequence[str] | None) -> IngestOrder:

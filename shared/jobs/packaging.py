@@ -31,7 +31,15 @@ def build_package(result: TrainingResult) -> Package:
     dataset, fitted = result.dataset, result.fitted
     validation = dataset.x[result.hold_out_rows]
     model, parity = export(fitted, validation)
-    profile = build_profile(dataset.x, dataset.feature_names, result.unseen_scores, fitted.classes, dataset.y)
+    profile = build_profile(
+        dataset.x,
+        dataset.feature_names,
+        result.unseen_scores,
+        fitted.classes,
+        dataset.y,
+        sessions=dataset.timestamp,
+        score_sessions=dataset.timestamp[result.unseen_rows],
+    )
     return Package.build(
         _manifest(result, parity),
         model=model,

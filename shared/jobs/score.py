@@ -50,8 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--scoring", required=True, metavar="SCORING_ID", help="the scoring to work on")
     scoring_id = parser.parse_args(arguments).scoring
     settings = load_settings()
-    configure_logs(settings.log_level)
     instance = Instance(settings, connect(settings))
+    configure_logs(settings.log_level, replay_now=instance.platform.replay_now)
     return ScoringJob(instance, Task.of(os.environ)).work_on(scoring_id)
 
 

@@ -39,8 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--run", required=True, metavar="RUN_ID", help="the run to work on")
     run_id = parser.parse_args(arguments).run
     settings = load_settings()
-    configure_logs(settings.log_level)
-    return TrainingJob(settings, connect(settings), Task.of(os.environ)).work_on(run_id)
+    platform = connect(settings)
+    configure_logs(settings.log_level, replay_now=platform.replay_now)
+    return TrainingJob(settings, platform, Task.of(os.environ)).work_on(run_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ class TrainingJob:
         self._settings = settings
         self._platform = platform
         self._task = task
-        self._runs = Runs(platform.documents, platform.now)
+        self._runs = Runs(platform.documents, platform.now, wall=platform.wall)
 
     def work_on(self, run_id: str) -> Exit:
         """Bring the run to its end, or leave it to the next attempt."""

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from shared.market.calendar import Calendar
 from shared.market.candles import COLUMNS, Candles, RawCandles, closing_delay_seconds, join, timeframe_seconds
 from shared.market.findings import POLICIES, Finding, Kind, Policy, found
+from shared.market.prints import bad_prints
 from shared.market.splits import returns, step_changes, suspected_splits
 
 CONTEXT = 256
@@ -178,7 +179,11 @@ def _oddities(series: Candles, calendar: Calendar, splits: NDArray[np.int64]) ->
     if len(splits):
         steps[splits] = False
         yield Kind.SUSPECTED_SPLIT, _as_mask(splits, len(series)), _ratio(series)
-    yield Kind.STEP_CHANGE, steps, returns(series.close)
+    change = returns(series.close)
+    yield Kind.STEP_CHANGE, steps, change
+    printed = bad_prints(series)
+    if len(printed):
+        yield Kind.BAD_PRINT, _as_mask(printed, len(series)), np.roll(change, 1)
     lag = _repeated_after(series)
     yield Kind.STALE_REPEAT, lag > 0, lag
 

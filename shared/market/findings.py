@@ -44,6 +44,7 @@ class Kind(StrEnum):
     OUTSIDE_SESSION = "outside_session"  # the close
     STEP_CHANGE = "step_change"  # the return
     SUSPECTED_SPLIT = "suspected_split"  # price after / price before
+    BAD_PRINT = "bad_print"  # the return of the candle before, which this one takes back
     STALE_REPEAT = "stale_repeat"  # how many candles ago the same one stood
     HISTORY_CHANGED = "history_changed"  # the close
 
@@ -73,6 +74,7 @@ POLICIES: Mapping[Kind, Policy] = MappingProxyType(
         Kind.GAP: Policy.FLAG,
         Kind.OUTSIDE_SESSION: Policy.FLAG,
         Kind.STEP_CHANGE: Policy.FLAG,
+        Kind.BAD_PRINT: Policy.FLAG,
         Kind.STALE_REPEAT: Policy.FLAG,
         Kind.SUSPECTED_SPLIT: Policy.FLAG,  # and a new series starts here
         Kind.HISTORY_CHANGED: Policy.FLAG,  # and the stored history was replaced

@@ -24,6 +24,7 @@ _FROM_CONTEXT = frozenset(
         Kind.ZERO_VOLUME,
         Kind.STEP_CHANGE,
         Kind.SUSPECTED_SPLIT,
+        Kind.BAD_PRINT,
         Kind.STALE_REPEAT,
     }
 )

@@ -46,7 +46,7 @@ def suspected_splits(candles: Candles, first: int = 0) -> NDArray[np.int64]:
     is_split: NDArray[np.bool_] = (
         (off <= np.clip(_RATIO_VOLATILITIES * volatility, _RATIO_LEAST, _RATIO_MOST))
         & (intraday <= np.maximum(_QUIET_VOLATILITIES * volatility, _QUIET_LEAST))
-        & _has_usual_turnover(candles, rows)
+        & usual_turnover(candles, rows, _QUIET_TURNOVER)
     )
     return rows[is_split]
 
@@ -79,9 +79,10 @@ def trailing_volatility(close: Values, rows: NDArray[np.int64]) -> Values:
     return volatility
 
 
-def _has_usual_turnover(candles: Candles, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+def usual_turnover(candles: Candles, rows: NDArray[np.int64], most: float) -> NDArray[np.bool_]:
+    """Whether price times volume at each of `rows` is at most `most` times the median of those before."""
     turnover = candles.close * candles.volume
-    usual: NDArray[np.bool_] = turnover[rows] <= _QUIET_TURNOVER * _medians(turnover[_windows(rows)])
+    usual: NDArray[np.bool_] = turnover[rows] <= most * _medians(turnover[_windows(rows)])
     return usual
 
 

@@ -1,9 +1,10 @@
 """The candle store: Parquet parts in Blobs, one index entry and one tail per symbol in Documents.
 
 The entry (collection `candles`) lists the parts; the tail (`candle_tails`) holds the last candles themselves,
-so that serving reads one document and no Parquet. Both change together, by compare-and-swap on the entry: of
-two ingests at once one wins and the other looks again at what there is. Part names carry their content's hash
-and are written before the entry that names them; a part that a lost race or a crash leaves behind is unused.
+so that serving reads one document and no Parquet; the tally (`candle-findings`) counts what was found, for
+those who watch many symbols. All change together, by compare-and-swap on the entry: of two ingests at once
+one wins and the other looks again at what there is. Part names carry their content's hash and are written
+before the entry that names them; a part that a lost race or a crash leaves behind is unused.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from shared.market.checks import Checked
 from shared.market.entry import Entry, Part, from_texts, to_texts
 from shared.market.packing import pack, unpack
 from shared.market.parts import Parts
+from shared.market.tallies import COLLECTION as TALLIES
+from shared.market.tallies import Tally
 from shared.platform.ports import Blobs, Create, Documents, Filter, Put, Replace, Write
 
 ENTRIES = "candles"
@@ -251,6 +254,8 @@ def _writes(state: _State, change: _Change) -> list[Write]:
     writes = [first]
     if change.last is not None:
         writes.append(Put(TAILS, key, _tail_data(change.entry, change.last)))
+    if change.entry.findings or state.entry.findings:
+        writes.append(Put(TALLIES, key, Tally.of(change.entry).to_data()))
     return writes
 
 

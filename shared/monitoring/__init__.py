@@ -1,5 +1,4 @@
-"""Watching what was predicted: the audit."""
+"""Watching: what was predicted and what became of it, drift, freshness, latency, and what failed.
 
-from shared.monitoring.audit import Audit
-
-__all__ = ["Audit"]
+Every function measures its latency, so nothing is imported here: each takes the part that it needs.
+"""

@@ -10,6 +10,7 @@ from enum import StrEnum
 from functools import partial
 from typing import Any, Final
 
+from shared.alerts.raising import Alert, AlertBell, Severity, alert_key
 from shared.errors import Conflict, EngineError, NotFound
 from shared.logs import LOGGER
 from shared.monitoring.failures import DeliveryFailures, is_key, key, key_of, shortened, utc
@@ -39,6 +40,9 @@ from shared.platform.topics import (
 COLLECTION: Final = "dead-letters"
 PARTS: Final = "dead-letter-parts"
 ALERTS: Final = "alerts.raised"
+NOTIFIER: Final = "notify"
+"""The function that delivers notifications."""
+
 SOURCE: Final = "//mlengine/deadletters"
 NEVER_ANSWERED: Final = "the handler never answered"
 REPLAY: Final = "deadletterreplay"
@@ -116,6 +120,15 @@ class _Arrival:
         return key_of(self.function, self.event)
 
     @property
+    def is_of_an_alert(self) -> bool:
+        """Whether an alert of it could only come to the same end: it is one that nobody can handle, or tells
+        of notifications that couldn't be delivered. The first of those is told on the channels that live.
+        """
+        told = self.event.data.get("alert")
+        about = told.get("key") if isinstance(told, Mapping) else None
+        return self.topic == ALERTS or about == alert_key("dead_letter", NOTIFIER)
+
+    @property
     def generation(self) -> int:
         """How often the event had been dead before: what tells a new death from the old one come again."""
         return _number(self.event.attributes.get(REPLAY))
@@ -131,14 +144,24 @@ class DeadLetters:
     """One document per function and event. What comes again changes nothing; replaying is at least once."""
 
     def __init__(
-        self, documents: Documents, events: Events, topics: Mapping[str, Sequence[str]], now: Now
+        self,
+        documents: Documents,
+        events: Events,
+        bell: AlertBell,
+        topics: Mapping[str, Sequence[str]],
+        now: Now,
+        *,
+        wall: Now | None = None,
     ) -> None:
-        """`topics` says who takes each: functions, and exports."""
+        """`topics` says who takes each: functions, and exports. The notes of what deliveries failed of are
+        on the clock `wall`, which is the same as `now` unless given.
+        """
         self._documents = documents
         self._events = events
+        self._bell = bell
         self._topics = topics
         self._now = now
-        self._failures = DeliveryFailures(documents, now)
+        self._failures = DeliveryFailures(documents, wall or now)
 
     def collect(self, events: Sequence[Event]) -> None:
         """Keep the dead letters that `events` of topic `dead.letters` are, and raise an alert for each.
@@ -234,19 +257,24 @@ class DeadLetters:
 
     def _raise_alert(self, arrival: _Arrival, death: Death) -> None:
         facts = {
-            "type": "dead_letter",
-            "severity": "error",
             "dead_letter_id": arrival.id,
             "function": arrival.function,
             "topic": arrival.topic,
             "event_id": arrival.event.id,
             "reason": death.reason,
         }
-        LOGGER.error("dead letter", extra={"facts": facts})
-        if arrival.topic == ALERTS:  # an alert nobody can handle must not raise the next one
+        LOGGER.error("dead letter", extra={"facts": {"type": "dead_letter", "severity": "error", **facts}})
+        if arrival.is_of_an_alert:
             return
-        alert_id = key(arrival.id, str(arrival.generation))
-        self._events.publish(ALERTS, [Event(alert_id, SOURCE, ALERTS, self._now(), facts)])
+        alert = Alert(
+            type="dead_letter",
+            severity=Severity.ERROR,
+            cause=arrival.function,
+            title=f"{arrival.function} gave an event up",
+            body=f"After {death.attempts} attempts. {death.reason}",
+            facts=facts,
+        )
+        self._bell.ring(alert, id=key(arrival.id, str(arrival.generation)))
 
     def _tried(self, id: str) -> EngineError | None:
         try:

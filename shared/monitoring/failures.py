@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from shared.platform.cas import update
+from shared.platform.names import KEY_DIGITS
+from shared.platform.names import key as key
 from shared.platform.ports import Data, Delete, Documents, Event, Filter, Now
 
 COLLECTION: Final = "delivery-failures"
@@ -15,8 +16,7 @@ KEPT_FOR: Final = timedelta(days=7)
 """As long as Pub/Sub keeps what isn't handled."""
 
 MAX_REASON_CHARACTERS: Final = 1_000
-_HASH_DIGITS = 20  # 80 bits, and still fit for a terminal
-_KEY = re.compile(rf"[0-9a-f]{{{_HASH_DIGITS}}}\Z")
+_KEY = re.compile(rf"[0-9a-f]{{{KEY_DIGITS}}}\Z")
 _PUBSUB = "//pubsub.googleapis.com/"
 
 
@@ -72,12 +72,6 @@ class DeliveryFailures:
 def key_of(function: str, event: Event) -> str:
     """An id for what concerns `function` and `event`."""
     return key(function, event.source, event.id)
-
-
-def key(*parts: str) -> str:
-    """An id made of all of `parts`, the same for the same ones."""
-    text = "".join(f"{len(part)}:{part}" for part in parts)
-    return hashlib.sha256(text.encode()).hexdigest()[:_HASH_DIGITS]
 
 
 def is_key(text: str) -> bool:

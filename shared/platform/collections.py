@@ -50,13 +50,40 @@ COLLECTIONS: Final[Mapping[str, Collection]] = MappingProxyType(
         "scoring-tasks": Collection("how far each task of a scoring is"),
         "candles": Collection("which Parquet parts hold each symbol's candles"),
         "candle_tails": Collection("each symbol's last candles"),
+        "candle-findings": Collection("how often each symbol's candles had which findings, by session"),
         "schedules": Collection("the twin's schedules, and which are paused"),
-        "predictions": Collection("the audit of answered predictions"),
+        "predictions": Collection("the audit of answered predictions", expires_field="expires_at"),
+        "unsettled-predictions": Collection("the predictions whose outcome isn't known yet"),
+        "outcomes": Collection("what became of each prediction, for its performance"),
+        "reports": Collection("reports: what was asked for, how they ended, and their files"),
+        "drift-checks": Collection("checks of drift, with all that was found"),
+        "monitoring-history": Collection("what was watched, point by point"),
+        "latency": Collection(
+            "how long requests took, by function and interval", expires_field="expires_at", kept=False
+        ),
+        "alert-causes": Collection("the last alert of each cause, and when it was said to be over"),
+        "alerts": Collection("alerts: what was seen, how often, and who looks after it"),
+        "notifications": Collection("what was told on which channel", expires_field="expires_at"),
+        "heard-alerts": Collection(
+            "which events of alerts were applied, and what goes out of them", expires_field="expires_at", kept=False
+        ),
+        "watch-causes": Collection("which causes the monitors have an alert for"),
         "dead-letters": Collection("events that were given up, and why"),
         "dead-letter-parts": Collection("the parts of those that don't fit into one document"),
         "executions": Collection(
             "which execution each id has started", expires_field="expires_at", kept=False
         ),
+        "users": Collection("who may log in, and their roles"),
+        "user-emails": Collection("which user each address belongs to"),
+        "bootstraps": Collection("that the first admin has been made"),
+        "api-keys": Collection("API keys, by their hashes"),
+        "admin-audit": Collection("who changed what"),
+        "idempotency": Collection(
+            "what calls were answered, by their keys", expires_field="expires_at", kept=False
+        ),
+        "invitations": Collection("who may register", expires_field="expires_at", kept=False),
+        "sessions": Collection("who is logged in", expires_field="expires_at", kept=False),
+        "login-failures": Collection("who has to wait", expires_field="expires_at", kept=False),
         "delivery-failures": Collection("what deliveries failed of", expires_field="expires_at", kept=False),
     }
 )

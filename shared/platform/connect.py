@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import secrets
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from shared.platform.clock import CLOCK_FILE, ReplayClock, machine_now
 from shared.platform.ports import Platform
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def connect(settings: Settings) -> Platform:
         ConfigurationError: settings that don't go together.
     """
     is_local = settings.platform == "local"
-    platform = _local(settings.mlengine_home.absolute()) if is_local else _google(settings)
+    platform = _local(settings) if is_local else _google(settings)
     scheme, _, bucket = settings.blobs_url.partition("://")
     if scheme == "s3":
         from shared.platform.s3.blobs import S3Blobs
@@ -37,7 +37,7 @@ def connect(settings: Settings) -> Platform:
     return platform
 
 
-def _local(home: Path) -> Platform:
+def _local(settings: Settings) -> Platform:
     from shared.platform.identities import NoIdentities
     from shared.platform.local.blobs import FolderBlobs
     from shared.platform.local.documents import SqliteDocuments
@@ -48,6 +48,9 @@ def _local(home: Path) -> Platform:
     from shared.platform.topics import TOPICS, with_exports
     from shared.platform.versioned import VersionedDocuments
 
+    home = settings.mlengine_home.absolute()
+    replay = _replay_in(home, settings)
+    now = machine_now if replay is None else replay.now
     documents = VersionedDocuments(SqliteDocuments(home / "documents.sqlite3"))
     events = SqliteEvents(home / "events.sqlite3", with_exports(TOPICS))
     return Platform(
@@ -56,11 +59,28 @@ def _local(home: Path) -> Platform:
         events=events,
         jobs=SubprocessJobs(home / "jobs", root=_ROOT, environment={"MLENGINE_HOME": str(home)}),
         secrets=LocalSecrets(home / "secrets"),
-        schedules=DocumentSchedules(documents, events, _now, _new_id),
+        schedules=DocumentSchedules(documents, events, now, _new_id, wall=machine_now),
         identities=NoIdentities(),
-        now=_now,
+        now=now,
+        wall=machine_now,
         new_id=_new_id,
+        is_replay=replay is not None,
     )
+
+
+def _replay_in(home: Path, settings: Settings) -> ReplayClock | None:
+    """The clock of the replay whose state `home` holds, if it does."""
+    file = home / CLOCK_FILE
+    if not file.exists():
+        return None
+    if settings.is_production:
+        from shared.errors import ConfigurationError
+
+        raise ConfigurationError(
+            f"{home} holds the state of a replay: with ENV=production no clock but the machine's may count. "
+            "Set MLENGINE_HOME to another folder."
+        )
+    return ReplayClock(file)
 
 
 def _google(settings: Settings) -> Platform:
@@ -92,13 +112,10 @@ def _google(settings: Settings) -> Platform:
             if project.is_emulated
             else GoogleIdentities(invokers_checked=settings.invokers_checked)
         ),
-        now=_now,
+        now=machine_now,
+        wall=machine_now,
         new_id=_new_id,
     )
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 def _new_id() -> str:

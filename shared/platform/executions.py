@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import signal
 from collections.abc import Mapping
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from shared.errors import InvalidInput, NotFound
+from shared.platform.ports import Event
 
 EXECUTION_VARIABLE: Final = "MLENGINE_EXECUTION"
 """Where a task finds the id of its execution: the platform's own id of it may be another."""
@@ -51,6 +53,13 @@ def check_start(job: str, execution_id: str, task_count: int) -> None:
 
 def is_execution_id(text: str) -> bool:
     return _EXECUTION_ID.match(text) is not None
+
+
+def execution_id_of(event: Event) -> str:
+    """The id of what an event asks for without naming one: its own, as far as that can be one."""
+    if is_execution_id(event.id):
+        return event.id
+    return hashlib.sha256(f"{event.source}\n{event.id}".encode()).hexdigest()
 
 
 def in_words(failed: Mapping[int, TaskEnd], task_count: int) -> str:

@@ -1,7 +1,8 @@
-"""What blobs and secrets may be called, wherever they are kept."""
+"""What blobs, secrets and documents may be called, wherever they are kept."""
 
 from __future__ import annotations
 
+import hashlib
 import re
 
 from shared.errors import InvalidInput
@@ -11,6 +12,8 @@ _BLOB = re.compile(rf"{_PART}(?:/{_PART})*\Z")
 _PREFIX = re.compile(r"(?!/)(?!(?:.*/)?\.{1,2}(?:/|\Z))[A-Za-z0-9._=^/-]*\Z")
 _MAX_BLOB = 1_000
 _SECRET = re.compile(r"[a-z][a-z0-9-]{0,62}\Z")
+
+KEY_DIGITS = 20  # 80 bits, and still fit for a terminal
 
 
 def is_blob_name(text: str) -> bool:
@@ -50,3 +53,9 @@ def require_secret_name(text: str) -> None:
 def secret_variable(name: str) -> str:
     """The environment variable that may hold the secret."""
     return name.upper().replace("-", "_")
+
+
+def key(*parts: str) -> str:
+    """An id made of all of `parts`, the same for the same ones."""
+    text = "".join(f"{len(part)}:{part}" for part in parts)
+    return hashlib.sha256(text.encode()).hexdigest()[:KEY_DIGITS]

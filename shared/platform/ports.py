@@ -342,7 +342,11 @@ class Schedules(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """One place to run in: an adapter per port, and the clock and ids of the process."""
+    """One place to run in: an adapter per port, and the clocks and ids of the process.
+
+    `now` is the time that the engine works at, `wall` the machine's: `shared.platform.clock` says what goes
+    by which. They differ in a replay only, and there everything that shows a time says so (`replay_now`).
+    """
 
     documents: Documents
     blobs: Blobs
@@ -352,4 +356,11 @@ class Platform:
     schedules: Schedules
     identities: Identities
     now: Now
+    wall: Now
     new_id: NewId
+    is_replay: bool = False
+
+    @property
+    def replay_now(self) -> Now | None:
+        """The clock of the replay, to be told beside the machine's time; None where there is none."""
+        return self.now if self.is_replay else None

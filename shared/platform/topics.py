@@ -27,14 +27,20 @@ UNREADABLE: Final = "mlengine.unreadable"
 TOPICS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "candles.requested": ("fetch",),
-        "candles.updated": (),
+        "candles.updated": ("outcomes",),
         "training.requested": ("training",),
         "training.finished": (),
         "scoring.requested": ("scoring",),
+        "reports.requested": ("reports",),
+        "drift.requested": ("drift",),
+        "drift.reported": (),
+        "watch.requested": ("watch",),
         "model.registered": (),
         "model.activated": (),
         "predictions.made": ("audit",),
-        "alerts.raised": (),
+        "measurements.made": ("monitoring",),
+        "alerts.raised": ("alerts",),
+        "notifications.requested": ("notify",),
         DEAD_LETTERS: ("deadletters",),
     }
 )

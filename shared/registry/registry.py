@@ -100,6 +100,10 @@ class Registry:
         """What is live, or None. One read of one document."""
         return self._pointers.get(name)
 
+    def names(self) -> Sequence[str]:
+        """The models that have a live version."""
+        return self._pointers.names()
+
     def active_ids(self, names: Sequence[str]) -> frozenset[str]:
         """The live versions of these models."""
         found = map(self.active, set(names))

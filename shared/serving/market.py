@@ -140,6 +140,8 @@ class MarketPredictor:
             "made_at": made_at.isoformat(),
             "model_name": loaded.manifest.name,
             "package_hash": loaded.package_hash,
+            "threshold": loaded.manifest.threshold,
+            "no_trade_band": self._no_trade_band,
             "problem": loaded.manifest.problem,
             "features": row.features,
             "caller": caller.name,

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from shared.errors import AlreadyExists, NoActiveModel
-from shared.platform.executions import is_execution_id
 from shared.platform.ports import Event, Events, Jobs, NewId, Now
 from shared.registry import Registry
 from shared.serving.scoring_records import Scoring, ScoringPage, ScoringRequest, ScoringTask
@@ -115,13 +113,6 @@ class ScoringDesk:
                 "/admin/train), then activate it with 'mlengine activate'; or name a version."
             )
         return replace(request, model=active.version_id)
-
-
-def scoring_id_of(event: Event) -> str:
-    """The id of the scoring that an event asks for without naming one: its own, as far as that can be one."""
-    if is_execution_id(event.id):
-        return event.id
-    return hashlib.sha256(f"{event.source}\n{event.id}".encode()).hexdigest()
 
 
 def _is_version(model: str) -> bool:

@@ -75,6 +75,7 @@ class Part:
 class ScoringTask:
     """One task's share of a scoring. `worker` is the process at work; a retry takes the task over.
 
+    `heard_at` is the last heartbeat on the machine's clock, which differs from the engine's in a replay.
     Of its `symbols`, `scored` have scores and `failed` have none; `errors` are the first few of those, the
     blob `errors_file` has all.
     """
@@ -86,6 +87,7 @@ class ScoringTask:
     attempts: int
     started_at: str
     heartbeat_at: str
+    heard_at: str | None = None
     finished_at: str | None = None
     symbols: int = 0
     scored: int = 0
@@ -99,7 +101,7 @@ class ScoringTask:
 
     def json(self) -> dict[str, Any]:
         """The task for its readers."""
-        hidden = ("scoring_id", "worker", "seq")
+        hidden = ("scoring_id", "heard_at", "worker", "seq")
         return {key: value for key, value in task_data(self).items() if key not in hidden}
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from shared.errors import AlreadyExists, Conflict, NotFound
 from shared.platform.cas import update
@@ -49,9 +49,11 @@ SILENCE_SECONDS: Final = 60.0
 class Scorings:
     """The collections of scorings and of their tasks."""
 
-    def __init__(self, documents: Documents, now: Now) -> None:
+    def __init__(self, documents: Documents, now: Now, *, wall: Now | None = None) -> None:
+        """Whether workers have fallen silent is seen on the clock `wall`, the same as `now` unless given."""
         self._documents = documents
         self._now = now
+        self._wall = wall or now
 
     def create(self, scoring_id: str, request: ScoringRequest) -> Scoring:
         """Record a queued scoring. Asking again with the same id and request gives the one that is there.
@@ -191,6 +193,7 @@ class Scorings:
                     attempts=1 if known is None else known.attempts + 1,
                     started_at=self._time() if known is None else known.started_at,
                     heartbeat_at=self._time(),
+                    heard_at=to_text(self._wall()),
                     seq=0 if known is None else known.seq + 1,
                 )
             )
@@ -206,7 +209,8 @@ class Scorings:
 
         def change(data: Data | None) -> Data | None:
             there = _theirs(task, data)
-            return task_data(replace(task, heartbeat_at=self._time(), seq=there.seq + 1))
+            beat: dict[str, Any] = {"heartbeat_at": self._time(), "heard_at": to_text(self._wall())}
+            return task_data(replace(task, **beat, seq=there.seq + 1))
 
         return self._change_task(task.scoring_id, task.index, change)
 
@@ -223,9 +227,12 @@ class Scorings:
             return job is not JobState.RUNNING
         if scoring.status is ScoringStatus.QUEUED:  # its event is under way
             return False
-        beats = [task.heartbeat_at for task in self.tasks(scoring.scoring_id)]
+        tasks = self.tasks(scoring.scoring_id)
+        now, beats = self._wall(), [task.heard_at for task in tasks if task.heard_at]
+        if not beats:
+            now, beats = self._now(), [task.heartbeat_at for task in tasks]
         heard = datetime.fromisoformat(max(beats, default=scoring.started_at or scoring.created_at))
-        return (self._now() - heard).total_seconds() > SILENCE_SECONDS
+        return (now - heard).total_seconds() > SILENCE_SECONDS
 
     def _ended(self, scoring: Scoring, status: ScoringStatus, *, error: str | None = None) -> Scoring:
         return replace(scoring, status=status, finished_at=self._time(), error=error)

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from shared.errors import NotEnoughCandles
+from shared.evaluation.labels import Labels, direction_labels
 from shared.market.candles import Candles, Panel, rfc3339
-from shared.training.labels import Labels, direction_labels
 
 CHUNK_ROWS: Final = 65_536
 

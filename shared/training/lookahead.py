@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.evaluation.labels import direction_labels
 from shared.market.candles import COLUMNS, Candles, Panel
 from shared.training.dataset import Features
-from shared.training.labels import direction_labels
 
 _MAX_SERIES = 24
 

@@ -1,52 +1,20 @@
-"""The report's plots, as inline SVG that takes its colours and fonts from the page.
-
-The same numbers give the same text: ids are salted, and no date is written.
-"""
+"""The training report's plots."""
 
 from __future__ import annotations
 
-import io
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import cycle
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shared.training.evaluation import Evaluation, Scores
+from shared.training.figures import INK, MUTED, SERIES, Axes, figure
 
-INK, MUTED, GRID = "#0a0b01", "#0a0b02", "#0a0b03"
-SERIES = ("#0a0b11", "#0a0b12", "#0a0b13", "#0a0b14", "#0a0b15", "#0a0b16")
-_VARIABLES: Final = {
-    INK: "var(--ink)",
-    MUTED: "var(--muted)",
-    GRID: "var(--line)",
-    **{colour: f"var(--series-{i})" for i, colour in enumerate(SERIES, start=1)},
-}
-_STYLE: Final[dict[Any, Any]] = {
-    "svg.fonttype": "none",
-    "font.size": 10,
-    "text.color": INK,
-    "axes.edgecolor": GRID,
-    "axes.labelcolor": MUTED,
-    "axes.facecolor": "none",
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "grid.color": GRID,
-    "grid.linewidth": 0.6,
-    "xtick.color": MUTED,
-    "ytick.color": MUTED,
-    "legend.frameon": False,
-    "figure.facecolor": "none",
-}
 _CURVE_POINTS: Final = 200
 _BINS: Final = 10
 _TOP_FEATURES: Final = 20
-
-Axes = Any  # matplotlib's own types don't survive its dynamic attributes
 
 
 def roc(y: NDArray[np.int8], evaluations: Sequence[Evaluation]) -> str:
@@ -60,7 +28,7 @@ def roc(y: NDArray[np.int8], evaluations: Sequence[Evaluation]) -> str:
         axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
         axes.legend(loc="lower right")
 
-    return _svg("roc", (4.6, 4.2), draw)
+    return figure("roc", "ROC curves", (4.6, 4.2), draw)
 
 
 def calibration(y: NDArray[np.int8], score: Scores) -> str:
@@ -76,7 +44,7 @@ def calibration(y: NDArray[np.int8], score: Scores) -> str:
         axes.set(xlabel="predicted probability of up", ylabel="observed share of ups")
         axes.legend(loc="upper left")
 
-    return _svg("calibration", (4.6, 4.2), draw)
+    return figure("calibration", "Calibration: predicted against observed share of ups", (4.6, 4.2), draw)
 
 
 def folds(evaluations: Sequence[Evaluation]) -> str:
@@ -97,7 +65,7 @@ def folds(evaluations: Sequence[Evaluation]) -> str:
         axes.grid(visible=False, axis="x")
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.18), ncols=len(evaluations))
 
-    return _svg("folds", (9.6, 3.6), draw)
+    return figure("folds", "AUC of each candidate in each fold", (9.6, 3.6), draw)
 
 
 def histogram(y: NDArray[np.int8], score: Scores) -> str:
@@ -118,7 +86,7 @@ def histogram(y: NDArray[np.int8], score: Scores) -> str:
         axes.set(xlabel="predicted probability of up", ylabel="rows")
         axes.legend()
 
-    return _svg("histogram", (4.6, 3.6), draw)
+    return figure("histogram", "Distribution of the scores of ups and of downs", (4.6, 3.6), draw)
 
 
 def importances(names: Sequence[str], sensitivity: NDArray[np.float64]) -> str:
@@ -130,7 +98,7 @@ def importances(names: Sequence[str], sensitivity: NDArray[np.float64]) -> str:
         axes.set_xlabel("mean change, percentage points")
         axes.grid(visible=False, axis="y")
 
-    return _svg("importances", (4.6, 4.8), draw)
+    return figure("importances", "The features that move the score most", (4.6, 4.8), draw)
 
 
 def _roc_curve(y: NDArray[np.int8], score: Scores) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -141,26 +109,3 @@ def _roc_curve(y: NDArray[np.int8], score: Scores) -> tuple[NDArray[np.float64],
     ups = np.cumsum(y[order] == 1)[thin]
     downs = thin + 1 - ups
     return np.r_[0.0, downs / max(downs[-1], 1)], np.r_[0.0, ups / max(ups[-1], 1)]
-
-
-def _svg(name: str, inches: tuple[float, float], draw: Callable[[Axes], None]) -> str:
-    from matplotlib import rc_context
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
-
-    with rc_context({**_STYLE, "svg.hashsalt": name}):
-        figure = Figure(figsize=inches, layout="constrained")
-        FigureCanvasSVG(figure)
-        draw(figure.add_subplot())
-        text = io.StringIO()
-        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
-    return _inline(text.getvalue(), name)
-
-
-def _inline(svg: str, name: str) -> str:
-    """The `<svg>` element alone, with the page's colours, and ids that no other plot has."""
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
-    svg = re.sub(r'(id="|href="#|url\(#)', rf"\g<1>{name}-", svg)
-    for colour, variable in _VARIABLES.items():
-        svg = svg.replace(colour, variable)
-    return svg.strip()

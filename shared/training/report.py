@@ -13,7 +13,7 @@ from typing import Final
 from shared.evaluation.bootstrap import Estimate
 from shared.evaluation.metrics import METRICS
 from shared.market.candles import rfc3339
-from shared.training import plots
+from shared.training import figures, plots
 from shared.training.evaluation import Evaluation, Judge
 from shared.training.findings import Findings
 from shared.training.gates import GateResult
@@ -40,6 +40,7 @@ def _words(findings: Findings) -> dict[str, str]:
     title = f"{problem.title} ({options.horizon} ahead)" if options.horizon > 1 else problem.title
     warnings = "".join(f"<li>{escape(words)}</li>" for words in findings.warnings)
     return {
+        "style": figures.style(),
         "title": escape(title),
         "badges": _badges(findings),
         "conclusion": escape(findings.conclusion()),

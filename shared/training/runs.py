@@ -57,6 +57,7 @@ class RunProgress:
 class Run:
     """A run as it is recorded. Times are RFC 3339 text in UTC; `timings` are seconds per stage.
 
+    `heard_at` is the last heartbeat on the machine's clock, which differs from the engine's in a replay.
     `worker` is the process at work: another one that takes over (a retry) puts its own name there.
     `result` has the version id, the metrics and the gates; `error` says why it failed, for people.
     """
@@ -67,6 +68,7 @@ class Run:
     created_at: str
     started_at: str | None = None
     heartbeat_at: str | None = None
+    heard_at: str | None = None
     finished_at: str | None = None
     worker: str | None = None
     attempts: int = 0
@@ -79,7 +81,7 @@ class Run:
 
     def json(self) -> dict[str, Any]:
         """The run for its readers."""
-        hidden = ("worker", "seq")
+        hidden = ("heard_at", "worker", "seq")
         return {key: value for key, value in _to_data(self).items() if key not in hidden}
 
 
@@ -92,9 +94,11 @@ class RunPage:
 class Runs:
     """The collection of run documents."""
 
-    def __init__(self, documents: Documents, now: Now) -> None:
+    def __init__(self, documents: Documents, now: Now, *, wall: Now | None = None) -> None:
+        """Whether workers have fallen silent is seen on the clock `wall`, the same as `now` unless given."""
         self._documents = documents
         self._now = now
+        self._wall = wall or now
 
     def create(self, run_id: str, request: Mapping[str, Any]) -> Run:
         """Record a queued run. Asking again with the same id and request gives the run that is there.
@@ -155,6 +159,7 @@ class Runs:
                 attempts=run.attempts + 1,
                 started_at=run.started_at or self._time(),
                 heartbeat_at=self._time(),
+                heard_at=_text(self._wall()),
             )
 
         return self._change(run_id, change)
@@ -168,7 +173,8 @@ class Runs:
 
         def change(run: Run) -> Run:
             _must_have(run, worker)
-            return replace(run, progress=progress, timings=dict(timings), heartbeat_at=self._time())
+            beat: dict[str, Any] = {"heartbeat_at": self._time(), "heard_at": _text(self._wall())}
+            return replace(run, progress=progress, timings=dict(timings), **beat)
 
         return self._change(run_id, change)
 
@@ -237,8 +243,10 @@ class Runs:
     def _is_gone(self, run: Run, job: JobState) -> bool:
         if job is not JobState.UNKNOWN:
             return job is not JobState.RUNNING
-        heard = datetime.fromisoformat(run.heartbeat_at or run.created_at)
-        return (self._now() - heard).total_seconds() > SILENCE_SECONDS
+        now, heard = self._wall(), run.heard_at
+        if heard is None:
+            now, heard = self._now(), run.heartbeat_at or run.created_at
+        return (now - datetime.fromisoformat(heard)).total_seconds() > SILENCE_SECONDS
 
     def _ended(self, run: Run, status: RunStatus, **changes: Any) -> Run:
         return replace(run, status=status, finished_at=self._time(), **changes)
@@ -255,7 +263,11 @@ class Runs:
         return _found(run_id, None if document is None else document.data)
 
     def _time(self) -> str:
-        return self._now().astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        return _text(self._now())
+
+
+def _text(time: datetime) -> str:
+    return time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def _must_have(run: Run, worker: str) -> None:

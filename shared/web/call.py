@@ -10,10 +10,24 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shared.access.identity import ANONYMOUS, Caller, Identity
+from shared.access.limits import Standing
 from shared.instance import Instance
 
+_MAX_ADDRESS = 45  # of an IPv6 address with an IPv4 tail
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+@dataclass(slots=True)
+class Change:
+    """What a call changed: how it was and is, as JSON values without secrets, and the caller's reason.
+    `entry_id` is its own entry in the audit.
+    """
+
+    entry_id: str = ""
+    before: Mapping[str, Any] | None = None
+    after: Mapping[str, Any] | None = None
+    reason: str | None = None
 
 
 @dataclass(slots=True)
@@ -25,10 +39,16 @@ class Call:
     instance: Instance
     request_id: str
     traceparent: str
+    ip: str = ""
+    """The address that the call came from, as far as the proxies in front can be trusted with it."""
     identity: Identity = ANONYMOUS
     started: float = field(default_factory=time.perf_counter)
     facts: dict[str, Any] = field(default_factory=dict)
     """Goes into the request's log line."""
+    change: Change = field(default_factory=Change)
+    """What the audit of changes will say."""
+    standing: Standing | None = None
+    """Where the caller stands in the tightest window of the limits."""
     status: int | None = None
     """The answer's status, where it isn't the route's own."""
 
@@ -47,6 +67,17 @@ class Call:
 
     def elapsed_ms(self) -> float:
         return (time.perf_counter() - self.started) * 1_000
+
+
+def client_address(headers: Mapping[bytes, bytes], peer: tuple[str, int] | None, trusted_proxies: int) -> str:
+    """Who called: behind `trusted_proxies` proxies that each append whom they heard it from to
+    `X-Forwarded-For`, the entry of the outermost; what stands before it is the caller's own word.
+    """
+    if trusted_proxies > 0:
+        entries = headers.get(b"x-forwarded-for", b"").decode("latin-1").split(",")
+        if len(entries) >= trusted_proxies:
+            return entries[-trusted_proxies].strip()[:_MAX_ADDRESS]
+    return "" if peer is None else peer[0]
 
 
 def request_id(headers: Mapping[bytes, bytes], new_id: Callable[[], str]) -> str:

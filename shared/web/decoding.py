@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from typing import Any, TypeVar, get_args
 from urllib.parse import parse_qsl
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 
 from shared.errors import FieldError, InvalidInput, MalformedRequest, PayloadTooLarge, UnsupportedMediaType
 from shared.web.problem import invalid
@@ -82,7 +82,19 @@ def read_json(model: type[M], body: bytes, headers: Mapping[bytes, bytes]) -> M:
     try:
         return model.model_validate_json(body or b"{}")
     except ValidationError as error:
-        raise invalid(error, in_query=False, known=model.model_fields) from error
+        raise invalid(error, in_query=False, known=model.model_fields, hidden=_secrets_of(model)) from error
+
+
+def _secrets_of(model: type[BaseModel]) -> frozenset[str]:
+    """The members whose value must not be told, not even to who sent it."""
+    fields = model.model_fields.items()
+    return frozenset(name for name, field in fields if SecretStr in _types_in(field.annotation))
+
+
+def _types_in(annotation: Any) -> Iterable[Any]:
+    yield annotation
+    for part in get_args(annotation):
+        yield from _types_in(part)
 
 
 def read_data(model: type[M], data: Mapping[str, Any]) -> M:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -23,7 +24,7 @@ _PAGE = """<!doctype html>
 <link rel="stylesheet" href="docs/assets/swagger-ui.css">
 </head>
 <body>
-<div id="ui"></div>
+%s<div id="ui"></div>
 <script src="docs/assets/swagger-ui-bundle.js"></script>
 <script>
 SwaggerUIBundle({url: "openapi.json", dom_id: "#ui", deepLinking: true, tryItOutEnabled: true})
@@ -32,10 +33,14 @@ SwaggerUIBundle({url: "openapi.json", dom_id: "#ui", deepLinking: true, tryItOut
 </html>
 """
 
+_BANNER = """<p style="margin: 0; padding: 0.7em; background: #ffd866; font: bold 1em sans-serif">
+This engine plays history (%s): no time that it tells is the real one.</p>
+"""
 
-def page() -> Response:
-    """The documentation page; it loads nothing from elsewhere."""
-    return HTMLResponse(_PAGE)
+
+def page(replay_clock: str | None = None) -> Response:
+    """The documentation page; it loads nothing from elsewhere. In a replay it says so, on top."""
+    return HTMLResponse(_PAGE % ("" if replay_clock is None else _BANNER % html.escape(replay_clock)))
 
 
 def specification() -> Response:

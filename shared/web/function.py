@@ -3,64 +3,50 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any, TypeVar, get_type_hints
+from typing import TypeVar
 from weakref import WeakSet
 
-from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
-from shared.access.identity import Gatekeeper
-from shared.access.roles import EVENTS_ROUTE, ROLES, Role
-from shared.errors import EngineError
+from shared.access.idempotency import HEADER
+from shared.access.identity import Gatekeeper, Identity
+from shared.access.roles import ROLES
+from shared.errors import Unauthenticated
 from shared.instance import Instance, current_instance
-from shared.logs import LOGGER, log_request
+from shared.logs import log_request
+from shared.monitoring.latency.process import process_age_seconds
+from shared.platform.clock import CLOCK_HEADER
 from shared.platform.ports import Event
-from shared.schema import Query
-from shared.web.call import Call, request_id, traceparent
-from shared.web.decoding import read_body, read_json, read_query
+from shared.web.call import Call, client_address, request_id, traceparent
+from shared.web.changes import carry_out
+from shared.web.cors import cors_headers, is_preflight, preflight
 from shared.web.delivery import EventHandler, handle, topic_of
-from shared.web.events import read_events
 from shared.web.health import NOT_READY, Health, Ready, health, ready
-from shared.web.problem import MEDIA_TYPE, problem_headers, problem_of, unexpected
+from shared.web.limiting import limit, load_soon, note_refused, require_calm
+from shared.web.responses import respond, success
+from shared.web.route import Handler, Route, read_arguments
 from shared.web.routing import Routes, bare
 
-Handler = Callable[..., Awaitable[Any]]
 H = TypeVar("H", bound=Handler)
-
-BODY_LIMIT_BYTES = 1_000_000
-EVENTS_LIMIT_BYTES = 16_000_000
 
 MAX_THREADS = 32
 
+UP_SECONDS = 1.0
+"""A function that nobody asks for so long after it was loaded was started ahead: nobody waits for that."""
+
 _widened: WeakSet[asyncio.AbstractEventLoop] = WeakSet()
-_HEADERS = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """A handler with what its signature says: what it takes, what it gives."""
-
-    method: str
-    path: str
-    handler: Handler
-    status: int
-    query: type[BaseModel] | None
-    body: type[BaseModel] | None
-    answer: type[BaseModel] | None
-
-    @property
-    def name(self) -> str:
-        return f"{self.method} {self.path}"
-
-    @property
-    def knows_no_query(self) -> bool:
-        """Whether parameters can only be a mistake. Probes and event deliveries may carry their own."""
-        return self.answer is not None and ROLES[self.name] is not Role.PUBLIC
+_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"cache-control", b"no-store"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"strict-transport-security", b"max-age=63072000; includeSubDomains"),  # browsers heed it over TLS alone
+)
+_NOTHING_TO_SHOW = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+"""For answers that are no pages; pages bring their own policy."""
 
 
 class Function:
@@ -86,14 +72,29 @@ class Function:
         self._gatekeeper: Gatekeeper | None = None
         self._instance: Instance | None = None
         self._is_cold = True
+        self._loaded_at = 0.0
         self.get("/health")(self._health)
         self.get("/ready")(self._ready)
 
     def get(self, path: str) -> Callable[[H], H]:
         return self._route("GET", path, 200)
 
-    def post(self, path: str, *, status: int = 200) -> Callable[[H], H]:
-        return self._route("POST", path, status)
+    def post(
+        self,
+        path: str,
+        *,
+        status: int = 200,
+        changes: bool = True,
+        holds_secret: bool = False,
+        rows: str = "",
+    ) -> Callable[[H], H]:
+        """`changes`: whether a call changes anything, or only asks. `holds_secret`: whether the answer holds
+        what is shown once. `rows`: the member of the body whose items count one by one for the limits.
+        """
+        return self._route("POST", path, status, changes=changes, holds_secret=holds_secret, rows=rows)
+
+    def delete(self, path: str) -> Callable[[H], H]:
+        return self._route("DELETE", path, 200, changes=True)
 
     def events(self, handler: EventHandler) -> EventHandler:
         """Take the events of the function's topic, delivered to `POST /` in any form that
@@ -105,11 +106,13 @@ class Function:
             return Response(status_code=204)
 
         self.takes_events = True
-        self._matcher.add("POST", "/", Route("POST", "/", deliver, 204, None, None, None))
+        self._matcher.add("POST", "/", Route("POST", "/", deliver, 204))
         return handler
 
     def entry_point(self) -> Callable[[Request], Awaitable[Response]]:
         """The function that functions-framework loads, in its ASGI mode."""
+
+        self._loaded_at = time.perf_counter()
 
         async def main(request: Request) -> Response:
             return await self.answer(request)
@@ -120,49 +123,76 @@ class Function:
         """Answer one request. Whatever happens, the answer is well formed and logged once."""
         _widen(asyncio.get_running_loop())
         headers = dict(request.scope["headers"])
-        call = self._call(request.scope["path"], headers)
-        try:
-            response = await self._handle(request, headers, call)
-        except EngineError as error:
-            response = _refusal(error, call)
-        except Exception:  # noqa: BLE001 - the edge: the caller gets a problem, the log the trace
-            LOGGER.exception("unexpected error", extra={"facts": {"request_id": call.request_id}})
-            response = _refusal(unexpected(call.request_id), call)
+        call = self._call(request.scope["path"], headers, request.scope.get("client"))
+        call.instance.measurements.publish_if_due()
+        response = await respond(lambda: self._handle(request, headers, call), call)
+        origins = call.instance.settings.cors_allow_origins
         response.raw_headers += [(b"x-request-id", call.request_id.encode()), *_HEADERS]
+        response.raw_headers += cors_headers(headers, origins)
+        if "content-security-policy" not in response.headers:
+            response.raw_headers.append(_NOTHING_TO_SHOW)
+        if call.standing is not None:
+            response.raw_headers += call.standing.headers()
+        load_soon(call.instance.limits)
+        if (clock := call.instance.replay_clock) is not None:
+            response.raw_headers.append((CLOCK_HEADER.encode(), clock.encode()))
         self._log(request, response, call)
         return response
 
     async def _handle(self, request: Request, headers: Mapping[bytes, bytes], call: Call) -> Response:
-        route, parameters = self._matcher.match(request.method, request.scope["path"])
+        path = request.scope["path"]
+        if is_preflight(request.method, headers):
+            call.facts["route"] = "OPTIONS"
+            origins = call.instance.settings.cors_allow_origins
+            return preflight(headers, origins, self._matcher.methods(path))
+        route, parameters = self._matcher.match(request.method, path)
         call.facts["route"] = route.name
-        if route.name == EVENTS_ROUTE:  # whose sender's token may need certificates from afar
-            call.identity = await asyncio.to_thread(self._admit, route, headers, call.instance)
-        else:
-            call.identity = self._admit(route, headers, call.instance)
-        arguments: dict[str, Any] = dict(parameters)
-        if route.query is not None:
-            arguments["query"] = read_query(route.query, request.scope["query_string"])
-        elif request.scope["query_string"] and route.knows_no_query:
-            read_query(Query, request.scope["query_string"])
-        if route.body is not None:
-            body = await read_body(request.receive, BODY_LIMIT_BYTES)
-            arguments["body"] = read_json(route.body, body, headers)
-        if route.name == EVENTS_ROUTE:
-            body = await read_body(request.receive, EVENTS_LIMIT_BYTES)
-            arrived_at = call.instance.platform.now()
-            arguments["events"] = read_events(body, headers, topic=self._topic, arrived_at=arrived_at)
-        result = await route.handler(call, **arguments)
-        return result if isinstance(result, Response) else _success(result, call.status or route.status)
+        call.identity = await self._admit(route, headers, call)
+        await limit(call, route)
+        arguments = await read_arguments(route, request, headers, call, self._topic)
+        await limit(call, route, arguments.cost(route) - 1)
 
-    def _admit(self, route: Route, headers: Mapping[bytes, bytes], instance: Instance) -> Any:
+        async def run() -> Response:
+            result = await route.handler(call, **parameters, **arguments.values)
+            return result if isinstance(result, Response) else success(result, call.status or route.status)
+
+        if not route.changes:
+            return await run()
+        return await carry_out(
+            run,
+            call,
+            route,
+            request=b"\n".join((call.path.encode(), request.scope["query_string"], arguments.body)),
+            key=_header(headers, HEADER),
+        )
+
+    async def _admit(self, route: Route, headers: Mapping[bytes, bytes], call: Call) -> Identity:
+        instance = call.instance
         if self._gatekeeper is None or self._instance is not instance:
+            platform = instance.platform
             self._gatekeeper = Gatekeeper(
-                instance.settings, instance.platform.secrets, instance.platform.identities, ROLES
+                instance.settings,
+                platform.secrets,
+                platform.identities,
+                lambda: instance.authenticator,
+                ROLES,
             )
             self._instance = instance
-        return self._gatekeeper.admit(route.name, lambda name: _header(headers, name))
 
-    def _call(self, path: str, headers: Mapping[bytes, bytes]) -> Call:
+        def header(name: str) -> str | None:
+            return _header(headers, name)
+
+        known = self._gatekeeper.admit_at_once(route.name, header)
+        if known is not None:
+            return known
+        await require_calm(call)
+        try:
+            return await asyncio.to_thread(self._gatekeeper.admit, route.name, header)
+        except Unauthenticated:
+            await note_refused(call)
+            raise
+
+    def _call(self, path: str, headers: Mapping[bytes, bytes], client: tuple[str, int] | None) -> Call:
         instance = current_instance()
         return Call(
             self.name,
@@ -170,23 +200,22 @@ class Function:
             instance,
             request_id(headers, instance.platform.new_id),
             traceparent(headers),
+            ip=client_address(headers, client, instance.settings.trusted_proxies),
         )
 
-    def _route(self, method: str, path: str, status: int) -> Callable[[H], H]:
-        if f"{method} {path}" not in ROLES:
-            raise LookupError(f"{method} {path} has no line in shared.access.roles.ROLES")
-
+    def _route(
+        self,
+        method: str,
+        path: str,
+        status: int,
+        *,
+        changes: bool = False,
+        holds_secret: bool = False,
+        rows: str = "",
+    ) -> Callable[[H], H]:
         def register(handler: H) -> H:
-            hints = get_type_hints(handler)
-            answer = hints.get("return")
-            route = Route(
-                method,
-                path,
-                handler,
-                status,
-                hints.get("query"),
-                hints.get("body"),
-                answer if inspect.isclass(answer) and issubclass(answer, BaseModel) else None,
+            route = Route.of(
+                method, path, handler, status, changes=changes, holds_secret=holds_secret, rows=rows
             )
             self.routes.append(route)
             self._matcher.add(method, path, route)
@@ -207,20 +236,33 @@ class Function:
     def _log(self, request: Request, response: Response, call: Call) -> None:
         if self._is_cold:  # whoever got this answer has waited for the instance to start
             self._is_cold = False
-            call.facts["cold_start"] = True
+            self._note_cold_start(call)
+        latency_ms = call.elapsed_ms()
+        facts, status = call.facts, response.status_code
+        call.instance.measurements.record(
+            self.name, facts.get("route", ""), status, facts.get("model_id"), latency_ms
+        )
         log_request(
             {
                 "function": self.name,
                 "method": request.method,
                 "path": bare(call.path),
-                "status": response.status_code,
-                "latency_ms": round(call.elapsed_ms(), 3),
+                "status": status,
+                "latency_ms": round(latency_ms, 3),
                 "request_id": call.request_id,
-                "logging.googleapis.com/trace": call.trace_id,
+                "logging.googleapis.com/trace": f"{call.instance.trace_prefix}{call.trace_id}",
                 "caller": call.identity.name,
-                **call.facts,
+                **facts,
             }
         )
+
+    def _note_cold_start(self, call: Call) -> None:
+        """From the start of the process until now, without the time in which it was up and nobody asked."""
+        idle_seconds = call.started - self._loaded_at
+        seconds = process_age_seconds() - (idle_seconds if idle_seconds > UP_SECONDS else 0.0)
+        milliseconds = max(seconds * 1e3, call.elapsed_ms())
+        call.facts.update(cold_start=True, cold_start_ms=round(milliseconds, 1))
+        call.instance.measurements.record_cold_start(self.name, milliseconds)
 
 
 def _widen(loop: asyncio.AbstractEventLoop) -> None:
@@ -235,18 +277,3 @@ def _widen(loop: asyncio.AbstractEventLoop) -> None:
 def _header(headers: Mapping[bytes, bytes], name: str) -> str | None:
     value = headers.get(name.encode())
     return None if value is None else value.decode("latin-1")
-
-
-def _success(result: BaseModel | None, status: int) -> Response:
-    if result is None:
-        return Response(status_code=204)
-    return Response(_json(result), status, media_type="application/json")
-
-
-def _refusal(error: EngineError, call: Call) -> Response:
-    call.facts["problem"] = error.slug
-    return Response(_json(problem_of(error, call)), error.status, problem_headers(error), MEDIA_TYPE)
-
-
-def _json(model: BaseModel) -> bytes:
-    return model.__pydantic_serializer__.to_json(model)

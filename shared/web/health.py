@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from shared.errors import EngineError
 from shared.instance import Instance
@@ -14,9 +16,16 @@ from shared.web.call import Call
 NOT_READY = 503
 
 
+Clock = Annotated[
+    str | None,
+    Field(exclude_if=lambda clock: clock is None, description="In a replay only: its time."),
+]
+
+
 class Health(Answer):
     status: Literal["ok"] = "ok"
     function: str
+    clock: Clock = None
 
 
 class Ready(Answer):
@@ -25,6 +34,7 @@ class Ready(Answer):
     ready: bool
     function: str
     missing: Mapping[str, str]
+    clock: Clock = None
 
 
 async def _documents(instance: Instance) -> None:
@@ -35,19 +45,35 @@ async def _model(instance: Instance) -> None:
     await instance.require_model()
 
 
-_CHECKS: dict[str, Callable[[Instance], Awaitable[None]]] = {"documents": _documents, "model": _model}
+async def _alert_routes(instance: Instance) -> None:
+    _ = instance.alert_routes
+
+
+async def _channels(instance: Instance) -> None:
+    await asyncio.to_thread(instance.notifier.check, instance.alert_routes.all_channels)
+
+
+_CHECKS: dict[str, Callable[[Instance], Awaitable[None]]] = {
+    "documents": _documents,
+    "model": _model,
+    "alert_routes": _alert_routes,
+    "channels": _channels,
+}
 
 
 def health(call: Call) -> Health:
-    return Health(function=call.function)
+    return Health(function=call.function, clock=call.instance.replay_clock)
 
 
 async def ready(call: Call, needs: Sequence[str]) -> Ready:
-    """Check each of `needs`: "documents" (they can be read), "model" (one is active and verifies)."""
+    """Check each of `needs`: "documents" (they can be read), "model" (one is active and verifies),
+    "alert_routes" (they name what there is), "channels" (those that alerts go to are set up).
+    """
     missing = {}
     for need in needs:
         try:
             await _CHECKS[need](call.instance)
         except EngineError as error:
             missing[need] = error.detail
-    return Ready(ready=not missing, function=call.function, missing=missing)
+    clock = call.instance.replay_clock
+    return Ready(ready=not missing, function=call.function, missing=missing, clock=clock)

@@ -14,9 +14,10 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from shared.access.roles import ROLES, Role
-from shared.web.function import Function, Route
+from shared.web.function import Function
 from shared.web.health import NOT_READY, Ready
 from shared.web.problem import MEDIA_TYPE, Problem
+from shared.web.route import Route
 
 _REF = "#/components/schemas/{model}"
 _SHARED_PATHS = frozenset({"/health", "/ready"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from pydantic import ValidationError
@@ -64,13 +64,21 @@ def unexpected(request_id: str) -> EngineError:
     return EngineError(f"Something went wrong on our side. Quote request {request_id} when you report it.")
 
 
-def invalid(error: ValidationError, *, in_query: bool, known: Iterable[str] = ()) -> EngineError:
-    """Pydantic's findings in our words, one per field. `known` are the names at the top level."""
+def invalid(
+    error: ValidationError,
+    *,
+    in_query: bool,
+    known: Iterable[str] = (),
+    hidden: Collection[str] = (),
+) -> EngineError:
+    """Pydantic's findings in our words, one per field. `known` are the names at the top level, `hidden` those
+    whose value must not be told.
+    """
     found = error.errors(include_url=False, include_context=False)
     if found[0]["type"] == "json_invalid":
         return MalformedRequest(f"The body must be JSON: {found[0]['msg']}.")
     fields = [
-        FieldError(_pointer(item["loc"], in_query=in_query), _finding(item, tuple(known)))
+        FieldError(_pointer(item["loc"], in_query=in_query), _finding(item, tuple(known), hidden))
         for item in found[:_SHOWN_FIELDS]
     ]
     details = [f"{field.pointer}: {field.detail}" for field in fields]
@@ -85,10 +93,11 @@ def _pointer(location: Iterable[int | str], *, in_query: bool) -> str:
     return "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in parts)
 
 
-def _finding(item: Any, known: tuple[str, ...]) -> str:
+def _finding(item: Any, known: tuple[str, ...], hidden: Collection[str]) -> str:
     if item["type"] == "extra_forbidden" and len(item["loc"]) == 1:
         return f"not known here; known are {', '.join(known)}" if known else "not known here: there are none"
-    return f"{item['msg']}{_shown(item)}"
+    is_hidden = bool(hidden) and (not item["loc"] or item["loc"][0] in hidden)
+    return item["msg"] if is_hidden else f"{item['msg']}{_shown(item)}"
 
 
 def _shown(item: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Generic, TypeVar
 
 from shared.errors import MethodNotAllowed, NotFound
@@ -42,6 +42,15 @@ class Routes(Generic[T]):
         if target is None:
             raise MethodNotAllowed(f"{path} knows {_listed(methods)}, not {method}.")
         return target, parameters
+
+    def methods(self, path: str) -> Sequence[str]:
+        """The methods that a path knows.
+
+        Raises:
+            NotFound
+        """
+        found, _ = self._find(bare(path))
+        return sorted(found)
 
     def _methods(self, path: str) -> dict[str, T]:
         if "{" not in path:

@@ -11,6 +11,7 @@ from shared.access.roles import ROLES, Role
 from shared.config import load_settings
 from shared.errors import NotFound, Unauthenticated
 from shared.platform.identities import NoIdentities
+from tests.access.strangers import Strangers
 
 KEY = "0123456789abcdef"
 
@@ -31,9 +32,8 @@ def sending(**headers: str) -> Callable[[str], str | None]:
 
 
 def gatekeeper(env: str = "development", **settings: Any) -> Gatekeeper:
-    return Gatekeeper(
-        load_settings(env=env, **{"admin_api_key": KEY, **settings}), NoSecrets(), NoIdentities(), ROLES
-    )
+    chosen = load_settings(env=env, **{"admin_api_key": KEY, **settings})
+    return Gatekeeper(chosen, NoSecrets(), NoIdentities(), Strangers, ROLES)
 
 
 @pytest.mark.parametrize(("env", "route"), itertools.product(["development", "staging", "production"], ROLES))
@@ -60,9 +60,10 @@ def test_a_wrong_key_is_refused_even_where_none_is_needed(route: str, key: str) 
     assert KEY not in caught.value.detail
 
 
-def test_only_health_is_open_in_production() -> None:
+def test_only_health_and_the_way_in_are_open_in_production() -> None:
     opened = {route for route, role in ROLES.items() if role is Role.PUBLIC}
-    assert opened == {"GET /health", "GET /ready"}
+    way_in = {"POST /auth/register", "POST /auth/login", "POST /auth/refresh"}
+    assert opened == {"GET /health", "GET /ready", *way_in}
 
 
 def test_a_setting_opens_listed_routes_and_no_others() -> None:
@@ -73,11 +74,11 @@ def test_a_setting_opens_listed_routes_and_no_others() -> None:
 
 
 def test_the_generated_key_is_found_in_the_secrets() -> None:
-    keeper = Gatekeeper(load_settings(), OneSecret(), NoIdentities(), ROLES)
+    keeper = Gatekeeper(load_settings(), OneSecret(), NoIdentities(), Strangers, ROLES)
     assert keeper.admit("POST /admin/train", sending(x_api_key=KEY)).role is Role.ADMIN
 
 
 def test_without_any_key_set_up_nobody_is_admin() -> None:
-    keeper = Gatekeeper(load_settings(), NoSecrets(), NoIdentities(), ROLES)
+    keeper = Gatekeeper(load_settings(), NoSecrets(), NoIdentities(), Strangers, ROLES)
     with pytest.raises(Unauthenticated, match="ADMIN_API_KEY"):
         keeper.admit("POST /admin/train", sending(x_api_key=KEY))

@@ -17,6 +17,7 @@ def main() -> int:
     cache = [] if arguments.cache is None else ["--cache", str(arguments.cache)]
     goals = _features(_run("bench_features"))
     goals += [Goal(**goal) for goal in _run("bench_serving", *cache)["goals"]]
+    goals += [Goal(**goal) for goal in _run("bench_latency")["goals"]]
     if arguments.training:
         goals += _training(_run("bench_training"))
     sys.stdout.write(table(goals) + "\n")

@@ -56,7 +56,7 @@ def prepare(work: Path, upstream_url: str, **settings: Any) -> State:
     dataset = _dataset(instance)
     rows = work / "rows.npz"
     np.savez(rows, x=dataset.x, y=dataset.y)
-    version = instance.registry.register(_package(dataset), created_by="benchmark")
+    version = instance.registry.register(package(dataset), created_by="benchmark")
     instance.registry.activate(version.id, by="benchmark", reason="to be measured")
     return State(home, rows, dataset.x.shape[1])
 
@@ -74,7 +74,7 @@ def _dataset(instance: Instance) -> Dataset:
     return build_dataset(series, feature_set(problem("market_signal").feature_set), horizon=1)
 
 
-def _package(dataset: Dataset) -> Package:
+def package(dataset: Dataset) -> Package:
     """A model of the size that is measured. It passes no judgement on markets: it has no gates."""
     parameters = {"n_estimators": TREES, "num_leaves": LEAVES}
     classifier = LGBMClassifier(n_estimators=TREES, num_leaves=LEAVES, n_jobs=1, random_state=0, verbose=-1)

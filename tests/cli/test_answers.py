@@ -26,6 +26,9 @@ MODELS = {
     "reload": ("models", "Reloaded"),
     "schedules": ("schedules", "ScheduleList"),
     "schedule": ("schedules", "ScheduleAnswer"),
+    "alerts": ("alerts", "AlertList"),
+    "alert": ("alerts", "AlertDetails"),
+    **{f"alert_{done}": ("alerts", "AlertAnswer") for done in ("acknowledged", "resolved", "test")},
     "deadletters": ("deadletters", "DeadLetterList"),
     "deadletters_replayed": ("deadletters", "ReplayAnswer"),
     **{f"run_{state}": ("training", "RunAnswer") for state in ("queued", "running", "failed", "cancelled")},
@@ -35,6 +38,14 @@ MODELS = {
     "scoring_succeeded": ("scoring", "ScoringAnswer"),
     **dict.fromkeys(("unauthenticated", "no_active_model", "invalid_input"), ("fetch", "Problem")),
     "gates_not_passed": ("fetch", "Problem"),
+    "freshness": ("monitoring", "FreshnessAnswer"),
+    "quality": ("monitoring", "QualityAnswer"),
+    "watch": ("watch", "WatchAnswer"),
+    "reports": ("reports", "ReportList"),
+    **{
+        f"report_{state}": ("reports", "ReportAnswer")
+        for state in ("queued", "running", "succeeded", "failed")
+    },
 }
 NOT_OF_A_FUNCTION = {"health", "ready"}
 

@@ -56,6 +56,11 @@ def test_every_kind_of_answer_is_understood(engine: str) -> None:
     assert mlengine("deadletters", "list") == {"dead_letters": [], "cursor": None}
     assert mlengine("deadletters", "replay", "nope", code=1)["results"][0]["error"]["status"] == 404
     assert mlengine("deadletters", "replay", "--all")["results"] == []
+    assert mlengine("alerts", "--state", "all") == {"alerts": [], "cursor": None}
+    assert mlengine("alerts", "show", "nope", code=1)["status"] == 404
+    assert mlengine("alerts", "acknowledge", "nope", code=1)["status"] == 404
+    assert mlengine("alerts", "resolve", "nope", "--why", "over", code=1)["status"] == 404
+    assert mlengine("alerts", "test", "--channel", "pigeon", code=1)["status"] == 422
     assert mlengine("train", "--cv-folds", "3", "--candidates", "nope", code=1)["status"] == 422
     run = mlengine("train", "--no-follow")
     assert mlengine("runs")["runs"][0]["run_id"] == run["run_id"]

@@ -77,3 +77,8 @@ def test_options_beat_the_environment_and_relative_folders_start_here(checkout: 
         "MARKET_DATA_URL": "http://upstream",
     }
     assert start(checkout, {}, MLENGINE_HOME="here")["MLENGINE_HOME"] == str(checkout.parent / "here")
+
+
+def test_a_replay_has_a_state_folder_of_its_own(checkout: Path) -> None:
+    assert start(checkout, {}, REPLAY="60")["MLENGINE_HOME"] == str(checkout / ".mlengine-replay")
+    assert start(checkout, {}, REPLAY="60", MLENGINE_HOME="/mine")["MLENGINE_HOME"] == "/mine"

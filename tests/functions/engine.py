@@ -23,8 +23,8 @@ from tests.asgi import AsgiClient, deployed
 from tests.conftest import ADMIN_KEY
 
 KEY = {"x-api-key": ADMIN_KEY}
-PROBE = "probe"
-"""A subscription that tests have on the topics that nobody takes from."""
+PROBE = "probe-"
+"""A subscription that tests have on each topic, beside who takes it: this and the topic's name."""
 BURIED = "buried"
 """A subscription that tests have on the dead letters, beside who takes them."""
 
@@ -41,10 +41,11 @@ class Engine:
                 "market_calendar": "24/7",
                 "upstream_attempts": 1,
                 "model_cache_seconds": 0,
+                "rate_limit_requests": 0,
                 **settings,
             }
         )
-        topics = {topic: takers or (PROBE,) for topic, takers in TOPICS.items()}
+        topics = {topic: (*takers, PROBE + topic) for topic, takers in TOPICS.items()}
         topics[DEAD_LETTERS] += (BURIED,)
         self.events = SqliteEvents(
             home / "events.sqlite3", topics, retry=RetryPolicy(max_attempts=2, first_seconds=0.0)
@@ -86,9 +87,9 @@ class Engine:
         return dispatcher.deliver_once(subscription)
 
     def heard(self, topic: str) -> list[Event]:
-        """The events of a topic that nobody takes from."""
-        claimed = self.events.claim(PROBE, 1_000, 600, self.instance.platform.now())
-        return [delivery.event for delivery in claimed if delivery.event.type == topic]
+        """The events of a topic, whoever takes them, since it was asked last."""
+        claimed = self.events.claim(PROBE + topic, 1_000, 600, self.instance.platform.now())
+        return [delivery.event for delivery in claimed]
 
     def dead_letters(self, subscription: str) -> list[Event]:
         """The events that a subscription has given up, oldest first."""

@@ -81,9 +81,10 @@ def test_a_poison_event_is_tried_then_kept_with_its_reason_and_an_alert(engine: 
     assert (letter["attempts"], letter["state"], letter["deaths"]) == (MAX_ATTEMPTS, "dead", 1)
     assert letter["reason"].startswith("422: /run_id: ")
     (alert,) = engine.heard("alerts.raised")
-    assert (alert.data["type"], alert.data["event_id"]) == ("dead_letter", "e1")
-    assert alert.data["reason"] == letter["reason"]
-    assert alert.data["dead_letter_id"] == letter["id"]
+    assert (alert.data["type"], alert.data["cause"]) == ("dead_letter", "training")
+    facts = alert.data["facts"]
+    assert (facts["event_id"], facts["reason"]) == ("e1", letter["reason"])
+    assert facts["dead_letter_id"] == letter["id"]
 
 
 def test_once_the_cause_is_gone_a_replay_brings_the_event_back(engine: Engine, market: Market) -> None:

@@ -14,11 +14,15 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # p
 from infra.catalogue import read_catalogue
 from infra.openapi import generate
 from shared.platform.local.schedules import DocumentSchedules
+from shared.platform.names import key
 from shared.platform.ports import Event
 from shared.serving.scoring_records import ScoringRequest
+from tests.alerts.made import raised
 from tests.functions.engine import KEY, Engine
 
 RUN = {"problem": "market_signal"}
+ALERT = raised("e1")
+ALERT_ID = key("drift:ABC", key(ALERT.source, ALERT.id))
 
 CALLS: list[tuple[str, str, Any, int]] = [
     ("fetch", "POST /fetch", {"symbols": ["ABC", "NOPE"]}, 200),
@@ -53,8 +57,24 @@ CALLS: list[tuple[str, str, Any, int]] = [
     ("scoring", "GET /predict/jobs/s1", None, 200),
     ("scoring", "POST /predict/jobs/s1/cancel", None, 200),
     ("scoring", "GET /predict/jobs/nope", None, 404),
+    ("drift", "POST /admin/drift", {}, 200),
+    ("drift", "POST /admin/drift", {"model": "market-signal-v9"}, 404),
+    ("monitoring", "GET /monitoring/drift", None, 404),
+    ("monitoring", "GET /monitoring/history?kind=drift", None, 200),
     ("monitoring", "GET /predictions/recent", None, 200),
     ("monitoring", "GET /predictions/p1", None, 200),
+    ("monitoring", "GET /monitoring/performance", None, 200),
+    ("monitoring", "GET /monitoring/performance?window=soon", None, 422),
+    ("outcomes", "POST /outcomes", {"outcomes": [{"prediction_id": "p1", "label": "up"}]}, 200),
+    ("outcomes", "POST /outcomes", {}, 422),
+    ("alerts", "GET /alerts", None, 200),
+    ("alerts", "GET /alerts?state=lost", None, 422),
+    ("alerts", f"GET /alerts/{ALERT_ID}", None, 200),
+    ("alerts", "GET /alerts/nope", None, 404),
+    ("alerts", "POST /alerts/test", {"channel": "log"}, 202),
+    ("alerts", f"POST /alerts/{ALERT_ID}/acknowledge", {"note": "on it"}, 200),
+    ("alerts", f"POST /alerts/{ALERT_ID}/resolve", {"why": "over"}, 200),
+    ("notify", "GET /health", None, 200),
     ("deadletters", "GET /admin/deadletters", None, 200),
     ("deadletters", "POST /admin/deadletters/replay", {"ids": ["nope"]}, 200),
     ("deadletters", "POST /admin/deadletters/replay", None, 422),
@@ -78,6 +98,7 @@ def engine(live: None, start: Callable[..., Engine]) -> Engine:
     made_at = datetime(2024, 1, 1, tzinfo=UTC)
     facts = {"prediction_id": "p1", "made_at": made_at.isoformat()}
     engine.instance.audit.store([Event("p1", "//test", "predictions.made", made_at, facts)])
+    engine.instance.alert_ledger.hear(ALERT)
     schedules = engine.instance.platform.schedules
     assert isinstance(schedules, DocumentSchedules)
     schedules.set_up(read_catalogue().schedules)

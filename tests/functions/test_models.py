@@ -194,7 +194,7 @@ def test_reloading_lets_instances_verify_what_is_live_anew(
     assert answer == {"reloaded": ["market-signal-v1"], "effective_within_seconds": 0.0}
     assert ok(serving["predict"].get("/predict?symbol=ABC"))["model_id"] == "market-signal-v1"
     (alert,) = serving.heard("alerts.raised")
-    assert (alert.data["type"], alert.data["model_id"]) == ("package_refused", "market-signal-v1")
+    assert (alert.data["type"], alert.data["cause"]) == ("package_refused", "market-signal-v1")
 
 
 def test_a_change_of_what_is_live_is_announced(engine: Engine) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -80,3 +81,26 @@ def test_a_cursor_of_another_list_is_refused(engine: Engine) -> None:
     for query in ({"cursor": "nonsense"}, {"cursor": cursor, "symbol": "ABC"}):
         response = engine["monitoring"].get("/predictions/recent", params=query)
         problem(response, 422, "invalid-input")
+
+
+def test_a_prediction_tells_its_lineage_as_far_as_it_is_known(engine: Engine) -> None:
+    """These were told by a version that was never registered here."""
+    answer = ok(engine["monitoring"].get("/predictions/p4"))
+    assert answer["outcome"] is None
+    assert answer["lineage"]["model"] is None
+    assert "market-signal-v2" in answer["lineage"]["notes"][0]
+    assert set(answer["lineage"]["record"]) == {"sha256", "expires_at"}
+
+
+def test_a_live_model_has_a_performance_before_it_has_outcomes(
+    live: None, start: Callable[..., Engine]
+) -> None:
+    found = ok(start()["monitoring"].get("/monitoring/performance?model=market-signal&window=30d"))
+    assert (found["model_id"], found["window"]) == ("market-signal-v1", "30d")
+    assert (found["verdict"], found["rows"], found["calibration"]) == ("insufficient_data", 0, None)
+
+
+def test_the_performance_of_nobody_and_of_no_window_is_refused(engine: Engine) -> None:
+    problem(engine["monitoring"].get("/monitoring/performance"), 404, "not-found")
+    response = engine["monitoring"].get("/monitoring/performance?window=soon")
+    assert pointers(problem(response, 422, "invalid-input")) == ["?window"]

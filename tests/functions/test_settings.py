@@ -13,11 +13,12 @@ from infra.catalogue import read_catalogue
 from shared.config import Settings
 from shared.instance import Instance, use_instance
 from shared.platform.ports import Event
+from tests.alerts.made import a_notification, raised
 from tests.functions.engine import KEY, Engine
 from tests.market.made import as_answer, candles
 from tests.market.scripted import ScriptedUpstream, as_json
 
-PLATFORM = {"env", "log_level", "mlengine_home"}
+PLATFORM = {"env", "log_level", "mlengine_home", "google_cloud_project"}
 """Every function has these."""
 
 BY_CONNECT = {"invokers_checked"}
@@ -53,6 +54,13 @@ CALLS: dict[str, list[tuple[str, Any]]] = {
         ("POST /admin/activate/market-signal-v1", None),
         ("POST /admin/reload", None),
     ],
+    "reports": [
+        ("POST /admin/reports", {"kind": "weekly"}),
+        ("GET /reports", None),
+        ("GET /reports/nope", None),
+        ("GET /reports/nope/state", None),
+        ("GET /reports/nope/files/report.pdf", None),
+    ],
     "training": [
         ("POST /admin/train", {"problem": "market_signal"}),
         ("GET /admin/train/status", None),
@@ -65,7 +73,16 @@ CALLS: dict[str, list[tuple[str, Any]]] = {
         ("GET /predict/jobs/nope", None),
         ("POST /predict/jobs/nope/cancel", None),
     ],
-    "monitoring": [("GET /predictions/recent", None), ("GET /predictions/p1", None)],
+    "drift": [("POST /admin/drift", None)],
+    "monitoring": [
+        ("GET /predictions/recent", None),
+        ("GET /predictions/p1", None),
+        ("GET /monitoring/drift", None),
+        ("GET /monitoring/history", None),
+        ("GET /monitoring/performance", None),
+        ("GET /monitoring/latency", None),
+        ("GET /metrics", None),
+    ],
     "schedules": [
         ("GET /admin/schedules", None),
         ("POST /admin/schedules/nope/pause", None),
@@ -73,6 +90,15 @@ CALLS: dict[str, list[tuple[str, Any]]] = {
         ("POST /admin/schedules/nope/run", None),
     ],
     "audit": [],
+    "alerts": [
+        ("GET /alerts", None),
+        ("GET /alerts/nope", None),
+        ("POST /alerts/test", {}),
+        ("POST /alerts/nope/acknowledge", {}),
+        ("POST /alerts/nope/resolve", {"why": "over"}),
+    ],
+    "notify": [("GET /ready", None)],
+    "outcomes": [("POST /outcomes", {"outcomes": [{"prediction_id": "p1", "label": "up"}]})],
     "deadletters": [
         ("GET /admin/deadletters", None),
         ("POST /admin/deadletters/replay", {"all": True}),
@@ -89,7 +115,13 @@ EVENTS: dict[str, dict[str, Any]] = {
     "fetch": {"symbols": ["ABC"]},
     "training": {"run_id": "r1", "request": {"problem": "market_signal"}},
     "scoring": {"symbols": ["ABC"]},
+    "reports": {"kind": "weekly"},
     "audit": {"prediction_id": "p1"},
+    "alerts": dict(raised("e1").data),
+    "notify": a_notification(channel="log").json(),
+    "outcomes": {"timeframe": "1d", "added": {"ABC": 1}},
+    "drift": {},
+    "monitoring": {"instance_id": "i1", "requests": [], "cold_starts": []},
     "deadletters": {},
 }
 

@@ -49,7 +49,8 @@ ASKED: Mapping[str, Sequence[Ask]] = {
     "features": [("GET", "/features?symbol=ABC", None)],
     "fetch": [("POST", "/fetch", {"symbols": ["ABC"]}), ("GET", "/candles?symbol=ABC", None)],
     "models": [("GET", "/models", None), ("GET", "/models/market-signal/promotions", None)],
-    "monitoring": [("GET", "/predictions/recent", None)],
+    "monitoring": [("GET", "/predictions/recent", None), ("GET", "/monitoring/performance", None)],
+    "outcomes": [("POST", "/outcomes", {"outcomes": [{"prediction_id": "p1", "label": "up"}]})],
     "predict": [("GET", "/predict?symbol=ABC", None)],
     "schedules": [("GET", "/admin/schedules", None)],
     "scoring": [("POST", "/predict/jobs", {"symbols": ["ABC"]}), ("GET", "/predict/jobs", None)],
@@ -62,6 +63,7 @@ ASKED: Mapping[str, Sequence[Ask]] = {
 
 TAKEN: Mapping[str | None, Mapping[str, object]] = {
     "candles.requested": {"symbols": ["ABC"]},
+    "candles.updated": {"timeframe": "1d", "added": {"ABC": 1}},
     "dead.letters": {"symbols": ["ABC"]},
     "predictions.made": {"prediction_id": "p1", "symbol": "ABC", "made_at": "2026-01-02T03:04:05Z"},
 }

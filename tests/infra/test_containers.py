@@ -104,9 +104,10 @@ def test_the_jobs_image_ends_with_no_tool_to_build_or_to_fetch_with() -> None:
 
 def test_the_jobs_packages_are_the_locked_ones_and_no_source_is_built() -> None:
     _, packages, _ = stages(JOBS)
-    assert texts(packages, "COPY") == ["infra/requirements/jobs.txt ."]
-    (run,) = texts(packages, "RUN")
-    assert "--require-hashes --only-binary :all: --requirement jobs.txt" in run
+    names = ("jobs.txt", "evidently.txt")
+    assert texts(packages, "COPY") == [f"infra/requirements/{name} ." for name in names]
+    for run, name in zip(texts(packages, "RUN"), names, strict=True):
+        assert f"--require-hashes --only-binary :all: --requirement {name}" in run
 
 
 def test_the_image_is_given_only_what_it_takes() -> None:

@@ -15,10 +15,21 @@ from typing import Any
 
 import pytest
 
+from shared.alerts.changes import Rules
+from shared.alerts.desk import AlertDesk
+from shared.alerts.ledger import AlertLedger
+from shared.alerts.raising import AlertBell, Severity
+from shared.alerts.routes import Routes
+from shared.market.calendar import calendar_named
 from shared.market.store import CandleStore
+from shared.market.tallies import Tallies
 from shared.monitoring.audit import Audit
 from shared.monitoring.deadletters import DeadLetters, State
+from shared.monitoring.drift.checks import DriftChecks
 from shared.monitoring.failures import DeliveryFailures
+from shared.monitoring.history import History, HistoryKind
+from shared.monitoring.freshness import CandleAges, CandleLimits
+from shared.monitoring.outcomes import Outcomes
 from shared.platform.collections import COLLECTIONS
 from shared.platform.gcp.indexes import Index, index_for, single_fields
 from shared.platform.gcp.values import EXPIRY_FIELD, WRITE_FIELD
@@ -100,14 +111,64 @@ def ask_market(parts: Parts) -> None:
     list(CandleStore(parts.documents, parts.blobs).entries("1d"))
 
 
+def bell(parts: Parts) -> AlertBell:
+    return AlertBell(parts.events, lambda: NOW, lambda: "id", "//test")
+
+
+def ask_alerts(parts: Parts) -> None:
+    ledger = AlertLedger(parts.documents, parts.events, Rules(Routes(()), (), None), lambda: NOW)
+    desk = AlertDesk(parts.documents, parts.events, ledger, lambda: NOW, lambda: "id")
+    for state, severity, type_ in itertools.product(
+        any_of("open", "resolved"), any_of(Severity.ERROR), any_of("drift")
+    ):
+        desk.list(state=state, severity=severity, type=type_, limit=10, cursor=None)
+    desk.told("alert")
+
+
 def ask_monitoring(parts: Parts) -> None:
     for symbol, model_id in itertools.product(any_of("AAPL"), any_of("market-signal-v1")):
-        Audit(parts.documents).recent(symbol=symbol, model_id=model_id, limit=10, cursor=None)
-    letters = DeadLetters(parts.documents, parts.events, TOPICS, lambda: NOW)
+        for since in any_of(NOW):
+            Audit(parts.documents, lambda: NOW).records(
+                symbol=symbol, model_id=model_id, since=since, limit=10, cursor=None
+            )
+    letters = DeadLetters(parts.documents, parts.events, bell(parts), TOPICS, lambda: NOW)
     for state, function in itertools.product(any_of(State.DEAD), any_of("audit")):
         letters.list(state=state, function=function, limit=10, cursor=None)
     event = Event("1", "//pubsub.googleapis.com/t", "t", NOW, {})
     DeliveryFailures(parts.documents, lambda: NOW).reason("audit", event)
+
+
+def ask_freshness(parts: Parts) -> None:
+    Tallies(parts.documents).since("1d", "2024-01-01", limit=10)
+    limits = CandleLimits(missed=2, grace_seconds=0)
+    ages = CandleAges(
+        parts.documents, timeframe="1d", calendar=calendar_named("24/7"), limits=limits, now=lambda: NOW
+    )
+    for is_all in (False, True):
+        ages.page(is_all=is_all, limit=10, cursor=None)
+    ages.summary()
+
+
+def ask_drift(parts: Parts) -> None:
+    for model in ("market-signal", "market-signal-v1"):
+        DriftChecks(parts.documents).newest(model)
+    for kind, subject in itertools.product(any_of(HistoryKind.DRIFT), any_of("market-signal")):
+        for start, end in itertools.product(any_of(NOW), any_of(NOW)):
+            History(parts.documents).page(
+                kind=kind, subject=subject, start=start, end=end, limit=10, cursor=None
+            )
+
+
+def ask_outcomes(parts: Parts) -> None:
+    registry = Registry(parts.documents, parts.blobs, parts.events, lambda: NOW, lambda: uuid.uuid4().hex)
+    outcomes = Outcomes(
+        parts.documents, CandleStore(parts.documents, parts.blobs), registry, lambda: NOW
+    )
+    outcomes.settle("1d", ["AAPL", "MSFT"])
+    outcomes.give_up_overdue()
+    outcomes.waiting("market-signal-v1")
+    for since in any_of(0):
+        list(outcomes.of_model("market-signal-v1", since=since, limit=10))
 
 
 def ask_registry(parts: Parts) -> None:
@@ -136,8 +197,12 @@ def ask_platform(parts: Parts) -> None:
 
 
 ASKERS: tuple[Callable[[Parts], None], ...] = (
+    ask_alerts,
     ask_market,
     ask_monitoring,
+    ask_freshness,
+    ask_outcomes,
+    ask_drift,
     ask_registry,
     ask_training,
     ask_serving,

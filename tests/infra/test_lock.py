@@ -47,9 +47,13 @@ def declared(extras: Sequence[str]) -> list[Requirement]:
     return found
 
 
-@pytest.mark.parametrize("name", LOCKS)
-def test_every_line_is_an_exact_version_with_its_hashes(name: str) -> None:
-    entries = re.split(r"\n(?=[A-Za-z0-9])", LOCKS[name][0].read_text())
+APART = FOLDER / "evidently.txt"
+"""An environment of its own, since its pins clash with ours."""
+
+
+@pytest.mark.parametrize("file", [*(file for file, _ in LOCKS.values()), APART], ids=[*LOCKS, "evidently"])
+def test_every_line_is_an_exact_version_with_its_hashes(file: Path) -> None:
+    entries = re.split(r"\n(?=[A-Za-z0-9])", file.read_text())
     for entry in entries:
         first = entry.partition("\n")[0]
         assert re.match(r"[A-Za-z0-9._-]+==[0-9][^ ]* ", first), first
@@ -61,6 +65,15 @@ def test_a_lock_has_all_that_is_asked_for_in_versions_that_are_allowed(name: str
     file, extras = LOCKS[name]
     locked = pins(file)
     for requirement in declared(extras):
+        versions = locked.get(canonicalize_name(requirement.name), set())
+        assert versions, f"{requirement.name} isn't locked: run 'make lock'"
+        assert all(version in requirement.specifier for version in versions), requirement
+
+
+def test_what_stands_apart_has_all_that_is_asked_for() -> None:
+    locked = pins(APART)
+    lines = (line.partition("#")[0].strip() for line in APART.with_suffix(".in").read_text().splitlines())
+    for requirement in (Requirement(line) for line in lines if line):
         versions = locked.get(canonicalize_name(requirement.name), set())
         assert versions, f"{requirement.name} isn't locked: run 'make lock'"
         assert all(version in requirement.specifier for version in versions), requirement

@@ -13,6 +13,7 @@ from shared.market.checks import check
 from shared.market.store import CandleStore
 from shared.platform.connect import connect
 from shared.platform.ports import Platform
+from tests.jobs.reported import checked_home
 from tests.jobs.scored import GOOD, NEW
 from tests.packages import active
 from tests.training.synthetic import random_candles
@@ -73,3 +74,17 @@ def scoring(_scorable: Path, tmp_path: Path) -> Instance:
         update={"market_data_url": "http://127.0.0.1:9", "upstream_attempts": 1}
     )
     return Instance(settings, connect(settings))
+
+
+@pytest.fixture(scope="session")
+def _checked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("checked")
+    checked_home(home, store_candles)
+    return home
+
+
+@pytest.fixture
+def checked(_checked: Path, tmp_path: Path) -> Path:
+    """A home with a check of a live model for drift that has found some, and the candles behind it."""
+    shutil.copytree(_checked, tmp_path / "checked")
+    return tmp_path / "checked"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from shared.errors import InvalidInput, NotFound
-from shared.monitoring import Audit
+from shared.monitoring.audit import Audit
 from shared.platform.local.documents import SqliteDocuments
 from shared.platform.ports import MAX_BATCH_WRITES, Event
 
@@ -23,7 +23,7 @@ def event(number: int, **facts: Any) -> Event:
 
 @pytest.fixture
 def audit(tmp_path: Path) -> Audit:
-    return Audit(SqliteDocuments(tmp_path / "documents.sqlite3"))
+    return Audit(SqliteDocuments(tmp_path / "documents.sqlite3"), lambda: START)
 
 
 def ids(audit: Audit, **asked: Any) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from shared.alerts.raising import AlertBell
 from shared.errors import Conflict, NotFound, PlatformUnavailable
 from shared.monitoring.deadletters import (
     ALERTS,
@@ -17,6 +18,7 @@ from shared.monitoring.deadletters import (
     NEVER_ANSWERED,
     PARTS,
     REPLAY,
+    SOURCE,
     DeadLetter,
     DeadLetters,
     State,
@@ -62,7 +64,8 @@ class Place:
         self.failures = DeliveryFailures(self.documents, self.clock)
 
     def opened(self, events: Any) -> DeadLetters:
-        return DeadLetters(self.documents, events, TOPICS, self.clock)
+        bell = AlertBell(events, self.clock, lambda: "id", SOURCE)
+        return DeadLetters(self.documents, events, bell, TOPICS, self.clock)
 
     def heard(self, topic: str) -> list[Event]:
         """What was published on the topic since it was asked last."""
@@ -105,9 +108,9 @@ def test_a_dead_letter_is_kept_with_its_reason_and_an_alert_is_raised(place: Pla
     assert (letter.event_type, letter.attempts) == ("training.requested", 5)
     assert (letter.reason, letter.deaths, letter.replayed_at) == ("422 no such run", 1, None)
     (alert,) = place.heard(ALERTS)
-    assert alert.data == {
-        "type": "dead_letter",
-        "severity": "error",
+    assert (alert.data["state"], alert.data["key"]) == ("active", "dead_letter:training")
+    assert (alert.data["severity"], alert.data["title"]) == ("error", "training gave an event up")
+    assert alert.data["facts"] == {
         "dead_letter_id": letter.id,
         "function": "training",
         "topic": "training.requested",
@@ -314,10 +317,20 @@ def test_a_letter_that_lacks_a_part_is_refused(place: Place) -> None:
 
 def test_an_alert_that_nobody_can_handle_raises_no_other(place: Place, tmp_path: Path) -> None:
     topics = {**TOPICS, ALERTS: ("alerting",)}
-    letters = DeadLetters(place.documents, place.events, topics, place.clock)
+    bell = AlertBell(place.events, place.clock, lambda: "id", SOURCE)
+    letters = DeadLetters(place.documents, place.events, bell, topics, place.clock)
     letters.collect([dead(published(topic=ALERTS), "alerting")])
     assert [letter.topic for letter in place.listed()] == [ALERTS]
     assert place.heard(ALERTS) == []
+
+
+def test_a_notification_that_cannot_be_delivered_is_told_of_once_and_not_for_ever(place: Place) -> None:
+    of_drift = published(1, "notifications.requested", alert={"key": "drift:ABC"})
+    of_itself = published(2, "notifications.requested", alert={"key": "dead_letter:notify"})
+    place.letters.collect([dead(of_drift, "notify"), dead(of_itself, "notify")])
+    assert {letter.event_id for letter in place.listed(function="notify")} == {"e1", "e2"}
+    (alert,) = place.heard(ALERTS)
+    assert (alert.data["key"], alert.data["facts"]["event_id"]) == ("dead_letter:notify", "e1")
 
 
 @pytest.mark.parametrize("attempts", ["", "-1", "many", "9" * 5_000, "\N{SUPERSCRIPT TWO}"])

@@ -27,6 +27,7 @@ from shared.errors import Forbidden, PlatformUnavailable, Unauthenticated
 from shared.platform.gcp.identities import GoogleIdentities
 from shared.platform.identities import NoIdentities
 from shared.platform.local.secrets import LocalSecrets
+from tests.access.strangers import Strangers
 
 AUDIENCE = "https://audit-abc-ew.a.run.app"
 SENDER = "pubsub-push@a-project.iam.gserviceaccount.com"
@@ -302,7 +303,7 @@ def test_no_text_is_more_than_a_refusal(parts: list[str]) -> None:
 def keeper(certificates: Certificates, clock: Clock, tmp_path_factory: pytest.TempPathFactory) -> Gatekeeper:
     chosen = load_settings(env="production", admin_api_key="a" * 20, event_senders=SENDER)
     secrets = LocalSecrets(tmp_path_factory.mktemp("secrets"))
-    return Gatekeeper(chosen, secrets, identities(certificates, clock), ROLES)
+    return Gatekeeper(chosen, secrets, identities(certificates, clock), Strangers, ROLES)
 
 
 def presented(token: str, host: str = AUDIENCE.removeprefix("https://")) -> Callable[[str], str | None]:

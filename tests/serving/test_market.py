@@ -107,6 +107,8 @@ def test_what_is_answered_is_durable_with_all_it_was_made_of(setting: Setting) -
         "made_at": NOW.isoformat(),
         "model_name": "market-signal",
         "package_hash": market_package().hash,
+        "threshold": 0.5,
+        "no_trade_band": 0.0,
         "problem": "market_signal",
         "caller": "admin",
         "function": "predict",

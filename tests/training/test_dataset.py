@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from shared.errors import NotEnoughCandles
+from shared.evaluation.labels import direction_labels
 from shared.market.candles import Candles, Panel
 from shared.training.dataset import build_dataset
-from shared.training.labels import direction_labels
 from tests.training.synthetic import LaggedReturns, random_candles, weekdays
 
 

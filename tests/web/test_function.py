@@ -16,7 +16,7 @@ from shared.logs import configure_logs
 from shared.platform.ports import Event
 from shared.schema import Answer, Body, Query
 from shared.web import Call, Function
-from shared.web.function import BODY_LIMIT_BYTES
+from shared.web.route import BODY_LIMIT_BYTES
 from tests.asgi import AsgiClient
 from tests.conftest import ADMIN_KEY
 
@@ -218,5 +218,7 @@ def test_events_need_a_key_and_must_be_events(client: AsgiClient, heard: Heard) 
 
 
 def test_a_route_without_a_role_cannot_be_registered() -> None:
+    async def handler(call: Call) -> None: ...
+
     with pytest.raises(LookupError, match="ROLES"):
-        Function("x").get("/no/such/route")
+        Function("x").get("/no/such/route")(handler)

@@ -1,10 +1,11 @@
-"""`predict`, `batch` and `predictions`."""
+"""`predict`, `batch` and `predictions`, with `show` and `verify`."""
 
 from __future__ import annotations
 
 import re
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -14,6 +15,7 @@ from shared.cli.client import Client, Document, path_part
 from shared.cli.commands.data import merged
 from shared.cli.problem import CliProblem, wrong_usage
 from shared.cli.session import Session, command, group
+from shared.cli.storage import opened, translated
 
 PANEL: Final = "Predictions"
 CHUNK_SYMBOLS: Final = 100
@@ -27,6 +29,7 @@ def register(app: typer.Typer) -> None:
     group_app = typer.Typer(help="The audit: what was predicted, newest first.")
     group(group_app)(predictions)
     command(group_app, "show")(show)
+    command(group_app, "verify")(verify)
     app.add_typer(group_app, name="predictions", rich_help_panel=PANEL)
 
 
@@ -113,12 +116,41 @@ def show(
     session: Session,
     prediction_id: Annotated[str, typer.Argument(help="As 'predict' and 'predictions' show it.")],
 ) -> None:
-    """Show one prediction with the features it was made of."""
+    """Show one prediction with the features it was made of, its lineage and its outcome."""
     document = session.client.get(f"/predictions/{path_part(prediction_id)}")
     from shared.cli.views.predictions import stored
 
     names = [] if session.output.as_json else _feature_names(session.client, document)
     session.output.show(document, lambda printable: stored(printable, names))
+
+
+def verify(
+    session: Session,
+    since: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ"], help="Only those made since, in UTC."),
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Only of this version, by its id.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 1_000,
+    every: Annotated[bool, typer.Option("--all", help="All that are stored, whatever the limit.")] = False,
+) -> None:
+    """Replay stored predictions: their features through their model's package, bit for bit.
+
+    Works on the state itself, as 'backup' does; the engine may run meanwhile.
+    """
+    from shared.cli.views.verification import verification
+
+    with translated(), session.output.progress() as progress:
+        task = progress.add_task("Replaying", total=None if every else limit, message="")
+        found = opened(session).verifier.verify(
+            model_id=model,
+            since=None if since is None else since.replace(tzinfo=UTC),
+            limit=None if every else limit,
+            on_checked=lambda done: progress.update(task, completed=done),
+        )
+    session.output.show(found.json(), verification)
+    if not found.has_passed:
+        session.fail()
 
 
 def _feature_names(client: Client, document: Document) -> Sequence[str]:

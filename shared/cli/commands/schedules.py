@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Final
 
 import typer
@@ -28,7 +29,7 @@ def schedules(session: Session) -> None:
     document = session.client.get("/admin/schedules")
     from shared.cli.views.schedules import schedules as view
 
-    session.output.show(document, view)
+    session.output.show(document, partial(view, now=session.client.now()))
 
 
 def pause(session: Session, name: Name) -> None:
@@ -45,7 +46,7 @@ def resume(session: Session, name: Name) -> None:
     document = _post(session, name, "resume")
     from shared.cli.views.schedules import resumed
 
-    session.output.show(document, resumed)
+    session.output.show(document, partial(resumed, now=session.client.now()))
 
 
 def run(session: Session, name: Name) -> None:

@@ -6,15 +6,13 @@ import fcntl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import Annotated, Any, Final
 
 import typer
 
 from shared.cli.problem import ExitCode, problem
 from shared.cli.session import Session, command
-
-if TYPE_CHECKING:
-    from shared.platform.ports import Platform
+from shared.cli.storage import opened, translated
 
 PANEL: Final = "State"
 
@@ -32,8 +30,8 @@ def backup(session: Session, folder: Folder) -> None:
     from shared.cli.views.state import saved
     from shared.platform import backup
 
-    with _translated(), _reporting(session) as report:
-        contents = backup.backup(_platform(session), folder, report)
+    with translated(), _reporting(session) as report:
+        contents = backup.backup(opened(session).platform, folder, report)
     session.output.show({"folder": str(folder.absolute()), **contents.json()}, saved)
     session.output.suggest(f"mlengine restore {folder}")
 
@@ -43,8 +41,8 @@ def restore(session: Session, folder: Folder) -> None:
     from shared.cli.views.state import restored
     from shared.platform import backup
 
-    with _translated(), _stopped(session), _reporting(session) as report:
-        contents = backup.restore(_platform(session, must_exist=False), folder, report)
+    with translated(), _stopped(session), _reporting(session) as report:
+        contents = backup.restore(opened(session, must_exist=False).platform, folder, report)
     session.output.show({"folder": str(folder.absolute()), **contents.json()}, restored)
 
 
@@ -55,35 +53,14 @@ def migrate(session: Session) -> None:
     from shared.platform.versioned import VersionedDocuments
 
     done: list[Migrated] = []
-    with _translated():
-        documents = _platform(session).documents
+    with translated():
+        documents = opened(session).platform.documents
         if isinstance(documents, VersionedDocuments):
             migrate(documents, done.append)
     fields = Migrated.__slots__
     session.output.show(
         {"collections": [{name: getattr(one, name) for name in fields} for one in done]}, migrated
     )
-
-
-def _platform(session: Session, *, must_exist: bool = True) -> Platform:
-    """The platform that the settings name; for the twin on emulators, theirs."""
-    from shared.config import PlatformName, load_settings
-    from shared.platform.connect import connect
-    from shared.platform.emulated import running_emulators
-
-    installation = session.installation
-    emulators = running_emulators(installation.home) or {}
-    settings = load_settings(
-        _env_file=installation.root / ".env", mlengine_home=installation.home, **emulators
-    )
-    if must_exist and settings.platform is PlatformName.LOCAL and not installation.home.exists():
-        raise problem(
-            "cli",
-            "Nothing is stored",
-            f"There is no state folder {installation.home}: set MLENGINE_HOME to the one that is meant.",
-            next_command="mlengine doctor",
-        )
-    return connect(settings)
 
 
 @contextmanager
@@ -97,26 +74,6 @@ def _reporting(session: Session) -> Iterator[Callable[[str, int, int], None]]:
             progress.update(tasks[what], completed=done, total=of or None)
 
         yield report
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    """The engine's errors in the command's words."""
-    from shared.errors import EngineError
-
-    try:
-        yield
-    except OSError as error:
-        raise problem(
-            "cli",
-            "The folder can't be used",
-            f"{error.strerror}: {error.filename}",
-            exit_code=ExitCode.FAILED,
-        ) from error
-    except EngineError as error:
-        raise problem(
-            error.slug, error.title, error.detail, exit_code=ExitCode.FAILED, next_command="mlengine doctor"
-        ) from error
 
 
 @contextmanager

@@ -47,11 +47,11 @@ def hold_out(metrics: Metrics) -> Iterable[RenderableType]:
 def _hold_out_rows(held: Metrics) -> Iterable[list[str]]:
     for name, (title, digits) in TITLES.items():
         if name in held["model"]:
-            naive = (_value(baseline.get(name), digits) for baseline in held["baselines"].values())
-            yield [title, _interval(held["model"][name], digits), *naive]
+            naive = (value_of(baseline.get(name), digits) for baseline in held["baselines"].values())
+            yield [title, interval(held["model"][name], digits), *naive]
     for name, gain in held.get("gains", {}).items():
         title, digits = TITLES[name]
-        yield [f"{title} gain", _interval(gain, digits), *("" for _ in held["baselines"])]
+        yield [f"{title} gain", interval(gain, digits), *("" for _ in held["baselines"])]
 
 
 def walk_forward(metrics: Metrics) -> Iterable[RenderableType]:
@@ -63,7 +63,7 @@ def walk_forward(metrics: Metrics) -> Iterable[RenderableType]:
     bounds = _bounds(found.values())
     best_first = sorted(found.items(), key=lambda item: -(item[1]["value"] or 0.0))
     rows = (
-        (_candidate(name, is_chosen=name == metrics["selected"]), _interval(auc, 3), _plot(auc, bounds))
+        (_candidate(name, is_chosen=name == metrics["selected"]), interval(auc, 3), _plot(auc, bounds))
         for name, auc in best_first
     )
     yield heading("Candidates by walk-forward")
@@ -94,13 +94,13 @@ def _extent(part: Metrics) -> str:
     )
 
 
-def _interval(estimate: Mapping[str, Any], digits: int) -> str:
+def interval(estimate: Mapping[str, Any], digits: int) -> str:
     """`0.512 [0.503, 0.521]`"""
     value, low, high = (_plain(estimate[name], digits) for name in ("value", "low", "high"))
     return f"{value} [{low}, {high}]"
 
 
-def _value(estimate: Mapping[str, Any] | None, digits: int) -> str:
+def value_of(estimate: Mapping[str, Any] | None, digits: int) -> str:
     return NOTHING if estimate is None else _plain(estimate["value"], digits)
 
 

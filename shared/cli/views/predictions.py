@@ -9,7 +9,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from shared.cli.views.listing import Column, Listing
-from shared.cli.views.parts import facts, failures, heading, signal
+from shared.cli.views.parts import dim, facts, failures, heading, signal
 from shared.cli.views.text import number, to_the_minute, when
 
 _BAR_WIDTH: Final = 21
@@ -33,8 +33,57 @@ def stored(document: Entry, feature_names: Sequence[str]) -> Iterable[Renderable
     yield _title(entry)
     yield facts((*_answered(entry), *_kept(entry)))
     yield from _warnings(entry)
+    if "lineage" in document:  # an engine of an earlier release tells none
+        yield from _outcome(document["outcome"])
+        yield from _lineage(document["lineage"])
     yield heading("Features")
     yield facts(zip(names, map(number, values), strict=True))
+
+
+def _outcome(found: Entry | None) -> Iterable[RenderableType]:
+    yield heading("Outcome")
+    if found is None:
+        yield dim("Not settled: its candles, or its label, aren't there yet.")
+    elif found["label"] is None:
+        yield Text(f"Unsettleable: {found['why']}.", style="yellow")
+    else:
+        yield facts(_settled(found))
+
+
+def _settled(found: Entry) -> tuple[tuple[str, Any], ...]:
+    change = found["forward_return"]
+    return (
+        ("realised", signal(found["label"])),
+        ("return", None if change is None else f"{change:+.2%}"),
+        ("until", None if found["ends_at"] is None else when(found["ends_at"])),
+        ("settled at", when(found["settled_at"])),
+        ("settled by", found["settled_by"]),
+    )
+
+
+def _lineage(found: Entry) -> Iterable[RenderableType]:
+    yield heading("Lineage")
+    yield facts(_origin(found))
+    for note in found["notes"]:
+        yield Text(note, style="yellow")
+
+
+def _origin(found: Entry) -> Iterable[tuple[str, Any]]:
+    model, training, run, live = (found[name] for name in ("model", "training", "run", "promotion"))
+    if model is not None:
+        yield "registered", f"{when(model['created_at'])} by {model['created_by']}"
+        yield "trained by run", model["run_id"]
+    if run is not None:
+        yield "run", f"{run['status']}, asked for at {when(run['created_at'])}"
+    if training is not None:
+        window = training["window"]
+        yield "trained on", window and f"{when(window['start'])} to {when(window['end'])}"
+        yield "rows", f"{training['rows']:,}"
+        yield "dataset", training["dataset_fingerprint"]
+        yield "code", training["code_revision"]
+    if live is not None:
+        yield "live then", f"{live['version_id']}, {live['action']} at {when(live['at'])} by {live['by']}"
+    yield "sealed with", found["record"]["sha256"]
 
 
 def _title(entry: Entry) -> Text:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 from rich.console import RenderableType
@@ -16,10 +16,9 @@ _WEEK_DAYS: Final = 7
 _WORDS: Final = {-1: "yesterday", 0: "today", 1: "tomorrow"}
 
 
-def schedules(document: Mapping[str, Any]) -> Iterable[RenderableType]:
-    """All schedules."""
+def schedules(document: Mapping[str, Any], now: datetime) -> Iterable[RenderableType]:
+    """All schedules, as it is `now` at the engine."""
     if document["schedules"]:
-        now = datetime.now(UTC)
         yield Listing(_COLUMNS, [_row(entry, now) for entry in document["schedules"]])
     else:
         yield Text("No schedules are set up here.")
@@ -65,9 +64,9 @@ def paused(document: Mapping[str, Any]) -> Iterable[RenderableType]:
     yield Text.assemble((document["name"], "bold"), " is paused: it fires no more until it is resumed.")
 
 
-def resumed(document: Mapping[str, Any]) -> Iterable[RenderableType]:
+def resumed(document: Mapping[str, Any], now: datetime) -> Iterable[RenderableType]:
     """A schedule that fires again."""
-    following = moment(document["next_fire_at"], datetime.now(UTC))
+    following = moment(document["next_fire_at"], now)
     yield Text.assemble((document["name"], "bold"), f" fires again; next {following}.")
 
 

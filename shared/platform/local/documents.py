@@ -7,12 +7,13 @@ import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
-from shared.errors import AlreadyExists, RevisionConflict
+from shared.errors import AlreadyExists, CorruptBlob, RevisionConflict
 from shared.platform.checks import check_query, check_writes, is_key
 from shared.platform.local.queries import Plan, plan
 from shared.platform.local.sqlite import Database
 from shared.platform.ports import (
     Create,
+    Data,
     Delete,
     Document,
     Filter,
@@ -58,7 +59,7 @@ class SqliteDocuments:
             return None
         with self._database.read() as connection:
             row = connection.execute(_GET, (collection, id)).fetchone()
-        return None if row is None else Document(id, json.loads(row[0]), str(row[1]))
+        return None if row is None else Document(id, _read(collection, id, row[0]), str(row[1]))
 
     def query(
         self,
@@ -74,7 +75,7 @@ class SqliteDocuments:
         self._make_index(planned)
         with self._database.read() as connection:
             rows = connection.execute(planned.sql, (*planned.values, limit + 1)).fetchall()
-        documents = [Document(row[0], json.loads(row[1]), str(row[2])) for row in rows[:limit]]
+        documents = [Document(row[0], _read(collection, row[0], row[1]), str(row[2])) for row in rows[:limit]]
         return Page(documents, planned.cursor_after(rows[limit - 1]) if len(rows) > limit else None)
 
     def commit(self, writes: Sequence[Write]) -> Sequence[str]:
@@ -98,6 +99,18 @@ class SqliteDocuments:
         with self._database.write() as connection:
             connection.execute(planned.index_sql)
         self._indexes.add(planned.index_name)
+
+
+def _read(collection: str, id: str, text: str) -> Data:
+    """
+    Raises:
+        CorruptBlob: the disk gave other bytes back than were written.
+    """
+    try:
+        data: Data = json.loads(text)
+    except ValueError as error:
+        raise CorruptBlob(f"The document {collection}/{id} isn't JSON any more: restore a backup.") from error
+    return data
 
 
 def _write(connection: sqlite3.Connection, write: Write, text: str, revision: int) -> str:

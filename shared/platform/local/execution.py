@@ -62,7 +62,7 @@ class Execution(threading.Thread):
         super().__init__(name=f"job-{folder.name}", daemon=True)
         self.id = folder.name
         self._folder = folder
-        self._work = work
+        self.work = work
         self._setup = setup
         self._woken = threading.Event()
         self._stopping = False
@@ -97,7 +97,7 @@ class Execution(threading.Thread):
         fresh.rename(self._folder / "ended.json")
 
     def _run_tasks(self) -> JobStatus:
-        waiting = deque(range(self._work.task_count))
+        waiting = deque(range(self.work.task_count))
         while waiting or self._running:
             reason = self._reason_to_stop()
             if reason is not None:
@@ -126,11 +126,11 @@ class Execution(threading.Thread):
     def _spawn(self, index: int, attempt: int) -> subprocess.Popen[bytes]:
         task = {
             "CLOUD_RUN_TASK_INDEX": str(index),
-            "CLOUD_RUN_TASK_COUNT": str(self._work.task_count),
+            "CLOUD_RUN_TASK_COUNT": str(self.work.task_count),
             "CLOUD_RUN_TASK_ATTEMPT": str(attempt),
             RETRIES_VARIABLE: str(self._setup.max_retries),
         }
-        environment = {**self._setup.environment, **self._work.environment, **task}
+        environment = {**self._setup.environment, **self.work.environment, **task}
         with (self._folder / f"task-{index}.log").open("ab") as log:
             return subprocess.Popen(  # noqa: S603 - our own interpreter, a module of the allow-list, no shell
                 [
@@ -139,8 +139,8 @@ class Execution(threading.Thread):
                     "shared.platform.local.task",
                     str(os.getpid()),
                     str(self._folder / f"task-{index}.exit"),
-                    self._work.module,
-                    *self._work.arguments,
+                    self.work.module,
+                    *self.work.arguments,
                 ],
                 cwd=self._setup.root,
                 env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},

@@ -90,6 +90,10 @@ class Executions:
         found = self.folder.iterdir() if self.folder.is_dir() else ()
         return [folder.name for folder in found if folder.name != _STAGING]
 
+    def running(self) -> Sequence[Work]:
+        """What this process has started and has not ended."""
+        return [execution.work for execution in list(self._mine.values()) if execution.is_alive()]
+
     def cancel(self, id: str) -> None:
         """Ask it to stop; nothing happens when it has ended."""
         report = self.report(id)

@@ -58,6 +58,10 @@ class SubprocessJobs:
         if is_execution_id(execution_id):
             self._executions.cancel(execution_id)
 
+    def running(self) -> frozenset[str]:
+        """The names of the jobs that were started here and have not ended."""
+        return frozenset(work.environment["CLOUD_RUN_JOB"] for work in self._executions.running())
+
     def close(self) -> None:
         """Stop what this process started, and wait until it has stopped."""
         self._executions.close()

@@ -24,7 +24,7 @@ class _Entry:
     """A schedule as its document has it.
 
     Times up to `settled_at` are done with: fired, missed or passed while it was paused. `claimed_at` is
-    the time that a scheduler began to fire, which is its own until `claimed_until`.
+    the time that a scheduler began to fire, which is its own until `claimed_until` on the machine's clock.
     """
 
     purpose: str
@@ -57,9 +57,9 @@ class _Entry:
             return begun
         return due_fire(self.cron, self.timezone, self.settled_at, now)
 
-    def is_claimed(self, now: datetime) -> bool:
+    def is_claimed(self, wall: datetime) -> bool:
         """Whether a scheduler that may still live is firing what is due."""
-        return self.claimed_until is not None and self.claimed_until > now
+        return self.claimed_until is not None and self.claimed_until > wall
 
     def next_at(self, now: datetime) -> datetime | None:
         return None if self.paused else next_fire(self.cron, self.timezone, now)
@@ -85,10 +85,14 @@ class DocumentSchedules:
     and when one is killed in between, the next publishes again, as the same event: at least once, never not.
     """
 
-    def __init__(self, documents: Documents, events: Events, now: Now, new_id: NewId) -> None:
+    def __init__(
+        self, documents: Documents, events: Events, now: Now, new_id: NewId, *, wall: Now | None = None
+    ) -> None:
+        """Times are on the clock `now`, what is claimed on `wall`, which is the same one unless given."""
         self._documents = documents
         self._events = events
         self._now = now
+        self._wall = wall or now
         self._new_id = new_id
 
     def set_up(self, schedules: Mapping[str, Planned]) -> None:
@@ -122,38 +126,43 @@ class DocumentSchedules:
         self._change(name, lambda entry: replace(entry, last_fired_at=now))
 
     def due(self) -> Sequence[tuple[str, datetime]]:
-        """The names and times that are to be fired now, and that no other scheduler is about to."""
-        now = self._now()
+        """The names and times that are to be fired now, the earliest first, and that no other scheduler is
+        about to.
+        """
+        now, wall = self._now(), self._wall()
         found = ((name, entry, entry.due(now)) for name, entry, _ in self._entries())
-        return [(name, at) for name, entry, at in found if at is not None and not entry.is_claimed(now)]
+        due = [(name, at) for name, entry, at in found if at is not None and not entry.is_claimed(wall)]
+        return sorted(due, key=lambda pair: (pair[1], pair[0]))
 
     def fire_due(self, name: str, at: datetime) -> None:
         """Publish what `due` gave, unless another scheduler did meanwhile, or somebody paused it."""
         try:
             entry, revision = self._get(name)
-            now = self._now()
-            if entry.due(now) != at or entry.is_claimed(now):
+            wall = self._wall()
+            if entry.due(self._now()) != at or entry.is_claimed(wall):
                 return
-            claimed = replace(entry, claimed_at=at, claimed_until=now + LEASE)
+            claimed = replace(entry, claimed_at=at, claimed_until=wall + LEASE)
             self._documents.commit([Replace(COLLECTION, name, claimed.json(), revision)])
         except (RevisionConflict, NotFound):
             return
         self._publish(entry, f"{name}-{at:%Y%m%dT%H%M%SZ}", at)
         self._settle(name, at)
 
+    def pass_over(self, name: str, at: datetime) -> None:
+        """Be done with a time that was due without firing it.
+
+        Raises:
+            NotFound: no such schedule.
+        """
+        self._change(name, lambda entry: _done_with(entry, at))
+
     def next_at(self) -> datetime | None:
         """When there is something to fire again; None: never, as things are."""
-        now = self._now()
-        return min((at for _, entry, _ in self._entries() for at in _looks(entry, now)), default=None)
+        now, wall = self._now(), self._wall()
+        return min((at for _, entry, _ in self._entries() for at in _looks(entry, now, wall)), default=None)
 
     def _settle(self, name: str, at: datetime) -> None:
-        def settled(entry: _Entry) -> _Entry:
-            latest = max(entry.settled_at, at)
-            return replace(
-                entry, settled_at=latest, last_fired_at=self._now(), claimed_at=None, claimed_until=None
-            )
-
-        self._change(name, settled)
+        self._change(name, lambda entry: replace(_done_with(entry, at), last_fired_at=self._now()))
 
     def _publish(self, entry: _Entry, id: str, at: datetime) -> None:
         self._events.publish(entry.topic, [Event(id, SOURCE, entry.topic, at, entry.data)])
@@ -201,9 +210,13 @@ def _planned(planned: Planned, now: datetime, data: Data | None) -> Data | None:
     return None if after == before else after.json()
 
 
-def _looks(entry: _Entry, now: datetime) -> Iterator[datetime]:
+def _done_with(entry: _Entry, at: datetime) -> _Entry:
+    return replace(entry, settled_at=max(entry.settled_at, at), claimed_at=None, claimed_until=None)
+
+
+def _looks(entry: _Entry, now: datetime, wall: datetime) -> Iterator[datetime]:
     """When to look at a schedule again."""
     if (following := entry.next_at(now)) is not None:
         yield following
     if entry.due(now) is not None:
-        yield max(entry.claimed_until or now, now)
+        yield now if entry.claimed_until is None else now + max(entry.claimed_until - wall, timedelta(0))

@@ -1,0 +1,1 @@
+"""The channels of alerts: a file each, and a line in the table."""

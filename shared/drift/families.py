@@ -1,0 +1,199 @@
+"""The families of statistics, and their verdicts on one window: by the null in time, or by p-values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.drift import windows
+from shared.drift.columns import CategoricalColumn, Column, NumericColumn
+from shared.drift.null import Null
+from shared.drift.profile import Profile
+from shared.drift.result import FamilyResult
+from shared.drift.significance import adjusted, homogeneity_p, kolmogorov_p
+from shared.drift.windows import Floats, Moved, Plan, SessionRows
+
+SHARES: Final[Mapping[str, float]] = {
+    "marginal": 0.3,
+    "residual": 0.3,
+    "extremes": 0.1,
+    "gaps": 0.1,
+    "ties": 0.1,
+    "score": 0.1,
+}
+"""Each family's part of the level: together they raise no more false alarms than it says (Bonferroni)."""
+
+MEANINGS: Final[Mapping[str, str]] = {
+    "marginal": "a feature's own distribution has moved",
+    "residual": "a feature no longer fits what the other features say",
+    "extremes": "values lie further out than the reference's heavy tails explain",
+    "gaps": "more values are missing or infinite",
+    "ties": "more values repeat another one of their session: a stuck or a copied feed",
+    "score": "the model's scores have moved",
+}
+LEAST_EXTREME: Final = 6.0
+LEAST_SHARE: Final = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A family's result, and each column's: the statistic over its threshold, and its effect size."""
+
+    result: FamilyResult
+    excess: Mapping[str, float]
+    effect: Mapping[str, float]
+
+    def moved(self, column: str) -> bool:
+        return column in self.result.features
+
+
+Measure: TypeAlias = Callable[[], Moved]
+
+
+def judge_in_time(
+    profile: Profile,
+    x: NDArray[np.floating],
+    scores: NDArray[np.floating] | None,
+    rows: SessionRows,
+    level: float,
+    min_effect: float,
+) -> list[Judged]:
+    """Every family that the profile has a null for, on all rows as one window."""
+    time = profile.time
+    if time is None:
+        return []
+    columns = profile.features
+    numeric = [j for j, column in enumerate(columns) if isinstance(column, NumericColumn)]
+    numbers = [column for column in columns if isinstance(column, NumericColumn)]
+    model, one, whole = time.residual, [Plan(np.array([0]), 1)], SessionRows.together(len(x))
+    every = [Plan(np.array([0]), rows.sessions)]
+    measures: dict[str, Measure] = {
+        "marginal": lambda: windows.marginal(columns, x, whole, one)[0],
+        "extremes": lambda: windows.extremes(numbers, x[:, numeric], whole, one)[0],
+        "gaps": lambda: windows.gaps(x, whole, one)[0],
+        "ties": lambda: windows.ties(x[:, numeric], rows, every)[0],
+    }
+    if model is not None:
+        measures["residual"] = lambda: windows.residual(model, numbers, x[:, numeric], whole, one)[0]
+    if scores is not None:
+        score = scores[:, np.newaxis]
+        measures["score"] = lambda: windows.marginal([profile.score], score, whole, one)[0]
+    least = {
+        "extremes": LEAST_EXTREME,
+        "gaps": LEAST_SHARE,
+        "ties": min(LEAST_SHARE, 0.9 * rows.sessions / max(len(x), 1)),  # about one row a session
+    }
+    return [
+        _by_null(
+            null,
+            measures[null.family](),
+            rows.sessions,
+            level * SHARES[null.family],
+            least.get(null.family, min_effect),
+        )
+        for null in time.nulls
+        if null.family in measures
+    ]
+
+
+def _by_null(null: Null, moved: Moved, sessions: int, level: float, min_effect: float) -> Judged:
+    length = null.of(sessions)
+    assert length is not None  # noqa: S101 - the caller has looked
+    threshold = max(null.threshold(sessions, level), 1e-9)
+    standardised = (moved.statistic[0] - np.array(length.centre)) / np.array(length.scale)
+    effect = moved.effect[0] - (0.0 if null.family == "extremes" else np.array(length.centre))
+    return _judged(null.family, null.columns, standardised, effect, threshold, level, min_effect)
+
+
+def _judged(
+    family: str,
+    names: Sequence[str],
+    statistic: Floats,
+    effect: Floats,
+    threshold: float,
+    level: float,
+    min_effect: float,
+) -> Judged:
+    beyond = (statistic > threshold) & (effect >= min_effect)
+    order = np.argsort(-statistic, kind="stable")
+    moved = [names[j] for j in order if beyond[j]]
+    first = next((j for j in order if beyond[j]), order[0] if len(order) else None)
+    result = FamilyResult(
+        name=family,
+        meaning=MEANINGS[family],
+        statistic=None if first is None else float(statistic[first]),
+        threshold=threshold,
+        level=level,
+        effect=None if first is None else float(effect[first]),
+        min_effect=min_effect,
+        alarms=bool(moved),
+        features=tuple(moved),
+    )
+    excess = dict(zip(names, (statistic / threshold).tolist(), strict=True))
+    return Judged(result, excess, dict(zip(names, effect.tolist(), strict=True)))
+
+
+def judge_independent(
+    profile: Profile,
+    x: NDArray[np.floating],
+    scores: NDArray[np.floating] | None,
+    distances: Mapping[str, tuple[float, float]],
+    level: float,
+    min_effect: float,
+) -> list[Judged]:
+    """Rows without time order: Kolmogorov-Smirnov or chi-square, Benjamini-Hochberg within the family.
+
+    `distances` holds each numeric column's Kolmogorov-Smirnov distance and normed W1. A family's statistic
+    is -log10 of its least adjusted p-value.
+    """
+    names = [column.name for column in profile.features]
+    marginal = [
+        _column_p(column, values, distances) for column, values in zip(profile.features, x.T, strict=True)
+    ]
+    missing = [_gap_p(column, values) for column, values in zip(profile.features, x.T, strict=True)]
+    found = [
+        _by_p("marginal", names, marginal, level * (SHARES["marginal"] + SHARES["residual"]), min_effect),
+        _by_p("gaps", names, missing, level * (SHARES["gaps"] + SHARES["ties"]), LEAST_SHARE),
+    ]
+    if scores is not None:
+        own = [_column_p(profile.score, scores, distances)]
+        found.append(
+            _by_p("score", ["score"], own, level * (SHARES["score"] + SHARES["extremes"]), min_effect)
+        )
+    return found
+
+
+def _by_p(
+    family: str, names: Sequence[str], tested: Sequence[tuple[float, float]], level: float, min_effect: float
+) -> Judged:
+    statistic = np.array([-math.log10(max(p, 1e-300)) for p in adjusted([p for p, _ in tested])])
+    effect = np.array([effect for _, effect in tested])
+    return _judged(family, names, statistic, effect, -math.log10(level), level, min_effect)
+
+
+def _column_p(
+    column: Column, values: NDArray[np.floating], distances: Mapping[str, tuple[float, float]]
+) -> tuple[float, float]:
+    """(p-value, effect size)."""
+    finite = values[np.isfinite(values)]
+    if isinstance(column, CategoricalColumn):
+        counts = column.counts_of(finite)
+        total, reference = max(len(finite), 1), max(int(column.all_counts.sum()), 1)
+        apart = np.abs(counts / total - column.all_counts / reference).sum() / 2 if len(finite) else 0.0
+        return homogeneity_p(column.all_counts.tolist(), counts.tolist()), float(apart)
+    if column.name not in distances:
+        return 1.0, 0.0
+    distance, effect = distances[column.name]
+    return kolmogorov_p(distance, column.finite, len(finite)), effect
+
+
+def _gap_p(column: Column, values: NDArray[np.floating]) -> tuple[float, float]:
+    share = column.missing_share + column.infinite_share
+    before, now = round(column.n * share), int((~np.isfinite(values)).sum())
+    p = homogeneity_p([before, column.n - before], [now, len(values) - now])
+    return p, now / max(len(values), 1) - share

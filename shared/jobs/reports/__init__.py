@@ -1,0 +1,1 @@
+"""What the job `report` makes: drift reports and weekly summaries, as files that need nothing else."""
