@@ -434,8 +434,8 @@ class Instance:
         from shared.alerts.channels.table import open_channels
         from shared.alerts.notifier import Notifier
 
-        p = self.platform
-        return Notifier(p.documents, open_channels(self.settings, p.secrets), p.now)
+        p, channels = self.platform, open_channels(self.settings, self.platform.secrets)
+        return Notifier(p.documents, channels, p.now, mark="Replay: " if p.is_replay else "")
 
     @cached_property
     def training_desk(self) -> TrainingDesk:

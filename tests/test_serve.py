@@ -6,12 +6,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import pytest
 
 from infra.catalogue import ROOT, source_of
+from shared.platform.local.events import SqliteEvents
+from shared.platform.topics import TOPICS
 
 
 @pytest.fixture
@@ -42,6 +45,21 @@ def health(port: int, process: subprocess.Popen[bytes]) -> httpx.Response:
         except httpx.ConnectError:
             time.sleep(0.01)
     raise AssertionError(f"the server ended with {process.returncode}")
+
+
+def test_what_was_measured_is_told_at_the_end(
+    server: subprocess.Popen[bytes], port: int, tmp_path: Path
+) -> None:
+    """The last requests before an instance is taken away aren't lost."""
+    health(port, server)
+    assert httpx.get(f"http://127.0.0.1:{port}/predictions/recent").status_code == 200
+    server.terminate()
+    server.wait(10)
+    events = SqliteEvents(tmp_path / "events.sqlite3", TOPICS)
+    (delivery,) = events.claim("monitoring", 10, 60, datetime.now(UTC))
+    routes = {one["route"] for one in delivery.event.data["requests"]}
+    assert routes == {"GET /health", "GET /predictions/recent"}
+    assert [one["function"] for one in delivery.event.data["cold_starts"]] == ["monitoring"]
 
 
 def test_a_function_is_served_until_it_is_told_to_stop(server: subprocess.Popen[bytes], port: int) -> None:

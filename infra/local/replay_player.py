@@ -34,7 +34,8 @@ PATIENCE_SECONDS: Final = 20.0
 """How long the clock stands for events that nobody takes: what waits then is retried while it goes on."""
 
 TOLD_SESSIONS: Final = 60
-"""So often the replay says where it is."""
+TOLD_SECONDS: Final = 60.0
+"""After so many sessions, or so long, the replay says where it is, and how fast."""
 
 HELD: Final = 0.9
 """What part of the speed counts as the speed."""
@@ -86,6 +87,7 @@ class Player:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._play, name="replay", daemon=True)
         self._left_behind = 0
+        self._told_at = time.monotonic()
         self._mornings: deque[float] = deque(maxlen=TOLD_SESSIONS + 1)
 
     def start(self) -> None:
@@ -196,9 +198,11 @@ class Player:
                 LOGGER.warning("the replay got no predictions", extra={"facts": facts})
 
     def _count(self, moment: datetime) -> None:
-        self._mornings.append(time.monotonic())
-        done = round(self._tape.position(moment))
-        if done and done % TOLD_SESSIONS == 0 and len(self._mornings) > 1:
+        now, done = time.monotonic(), round(self._tape.position(moment))
+        self._mornings.append(now)
+        is_long = now - self._told_at >= TOLD_SECONDS or done % TOLD_SESSIONS == 0
+        if is_long and len(self._mornings) > 1:
+            self._told_at = now
             speed = self.speed
             waits = "" if speed >= HELD * self._asked_speed else "; the clock waits for the work"
             self._tell(

@@ -47,12 +47,15 @@ class Notifier:
         channels: Mapping[str, Channel],
         now: Now,
         *,
+        mark: str = "",
         monotonic: Callable[[], float] = time.monotonic,
         send_seconds: float = SEND_SECONDS,
     ) -> None:
+        """`mark` goes before each title, so that nobody takes a replay's alert for a real one."""
         self._documents = documents
         self._channels = channels
         self._now = now
+        self._mark = mark
         self._monotonic = monotonic
         self._send_seconds = send_seconds
         self._failed: dict[str, tuple[float, EngineError]] = {}
@@ -124,9 +127,13 @@ class Notifier:
         seconds = self._send_seconds
         try:
             async with asyncio.timeout(seconds):
-                await channel.send(notification)
+                await channel.send(self._marked(notification))
         except TimeoutError as error:
             raise ChannelUnavailable(f"{notification.channel} took longer than {seconds:g} s.") from error
+
+    def _marked(self, notification: Notification) -> Notification:
+        alert = notification.alert
+        return replace(notification, alert=replace(alert, title=f"{self._mark}{alert.title}"))
 
     def _is_settled(self, notification: Notification) -> bool:
         """Whether it was sent, or there is nothing to send: that it is over is told by its own notification,

@@ -38,7 +38,7 @@ TYPES: Final[Mapping[str, AlertType]] = MappingProxyType(
         ),
         "stale_candles": AlertType(
             "Candles that should be there by the trading calendar aren't.",
-            "See whether the upstream answers with 'mlengine doctor', then run 'mlengine ingest'.",
+            "Look at 'mlengine freshness', see whether the upstream answers, then run 'mlengine ingest'.",
             recovers=True,
         ),
         "stale_model": AlertType(
@@ -67,8 +67,8 @@ TYPES: Final[Mapping[str, AlertType]] = MappingProxyType(
             recovers=True,
         ),
         "candle_findings": AlertType(
-            "Stored candles have findings that they mustn't have.",
-            "Look at the findings of the symbols, mend the upstream, then ingest anew.",
+            "A kind of finding about candles has become more frequent than its past explains.",
+            "Look at 'mlengine quality', mend the upstream, then ingest anew.",
             recovers=True,
         ),
         "monitor_failed": AlertType(

@@ -19,12 +19,13 @@ from shared.drift.significance import adjusted, homogeneity_p, kolmogorov_p
 from shared.drift.windows import Floats, Moved, Plan, SessionRows
 
 SHARES: Final[Mapping[str, float]] = {
-    "marginal": 0.3,
-    "residual": 0.3,
+    "marginal": 0.35,
+    "residual": 0.35,
     "extremes": 0.1,
-    "gaps": 0.1,
-    "ties": 0.1,
-    "score": 0.1,
+    "gaps": 0.05,
+    "ties": 0.05,
+    "copies": 0.05,
+    "score": 0.05,
 }
 """Each family's part of the level: together they raise no more false alarms than it says (Bonferroni)."""
 
@@ -33,7 +34,8 @@ MEANINGS: Final[Mapping[str, str]] = {
     "residual": "a feature no longer fits what the other features say",
     "extremes": "values lie further out than the reference's heavy tails explain",
     "gaps": "more values are missing or infinite",
-    "ties": "more values repeat another one of their session: a stuck or a copied feed",
+    "ties": "more values repeat another one of their session, as of a stuck feed",
+    "copies": "rows are copies of another row of their session, as of a feed that brings another symbol",
     "score": "the model's scores have moved",
 }
 LEAST_EXTREME: Final = 6.0
@@ -77,17 +79,15 @@ def judge_in_time(
         "extremes": lambda: windows.extremes(numbers, x[:, numeric], whole, one)[0],
         "gaps": lambda: windows.gaps(x, whole, one)[0],
         "ties": lambda: windows.ties(x[:, numeric], rows, every)[0],
+        "copies": lambda: windows.copies(x[:, numeric], rows, every)[0],
     }
     if model is not None:
         measures["residual"] = lambda: windows.residual(model, numbers, x[:, numeric], whole, one)[0]
     if scores is not None:
         score = scores[:, np.newaxis]
         measures["score"] = lambda: windows.marginal([profile.score], score, whole, one)[0]
-    least = {
-        "extremes": LEAST_EXTREME,
-        "gaps": LEAST_SHARE,
-        "ties": min(LEAST_SHARE, 0.9 * rows.sessions / max(len(x), 1)),  # about one row a session
-    }
+    a_row = min(LEAST_SHARE, 0.9 * rows.sessions / max(len(x), 1))  # about one a session
+    least = {"extremes": LEAST_EXTREME, "gaps": LEAST_SHARE, "ties": a_row, "copies": a_row}
     return [
         _by_null(
             null,
@@ -158,7 +158,9 @@ def judge_independent(
     missing = [_gap_p(column, values) for column, values in zip(profile.features, x.T, strict=True)]
     found = [
         _by_p("marginal", names, marginal, level * (SHARES["marginal"] + SHARES["residual"]), min_effect),
-        _by_p("gaps", names, missing, level * (SHARES["gaps"] + SHARES["ties"]), LEAST_SHARE),
+        _by_p(
+            "gaps", names, missing, level * (SHARES["gaps"] + SHARES["ties"] + SHARES["copies"]), LEAST_SHARE
+        ),
     ]
     if scores is not None:
         own = [_column_p(profile.score, scores, distances)]

@@ -29,7 +29,10 @@ LEAST_SESSIONS: Final = 60
 LEAST_WINDOWS: Final = 6
 """How many windows side by side the reference must hold for a null of their length."""
 TAIL: Final = (0.1, 0.05, 0.025, 0.015, 0.01, 0.005)
-_LEAST_SCALE: Final[Mapping[str, float]] = {"extremes": 0.1, "gaps": 0.002, "ties": 0.002}
+SHARES_OF_ROWS: Final = ("gaps", "ties", "copies")
+ROWS: Final = "rows"
+"""What a statistic of whole rows has for a column."""
+_LEAST_SCALE: Final[Mapping[str, float]] = {"extremes": 0.1, "gaps": 0.002, "ties": 0.002, "copies": 0.002}
 _DIGITS: Final = 4
 _EULER: Final = 0.5772156649015329
 
@@ -100,9 +103,13 @@ def feature_nulls(columns: Sequence[Column], x: Rows, rows: SessionRows) -> tupl
         "gaps": (columns, windows.gaps(x, rows, plans)),
         "ties": (numbers, windows.ties(x[:, numeric], rows, plans)),
     }
-    nulls = (
-        _null(family, of, lengths, moved, width) for family, (of, moved) in found.items() if of and moved
-    )
+    nulls = [
+        _null(family, [column.name for column in of], lengths, moved, width)
+        for family, (of, moved) in found.items()
+        if of and moved
+    ]
+    copied = windows.copies(x[:, numeric], rows, plans)
+    nulls.append(_null("copies", [ROWS], lengths, copied, width))
     return tuple(null for null in nulls if null.lengths)
 
 
@@ -110,7 +117,7 @@ def score_null(column: NumericColumn, scores: Rows, rows: SessionRows) -> Null |
     """The null of the score's own distribution."""
     lengths = lengths_for(rows.sessions)
     moved = _crossed([column], scores[:, np.newaxis], rows, lengths)["marginal"]
-    found = _null("score", [column], lengths, moved, len(scores) / rows.sessions)
+    found = _null("score", [column.name], lengths, moved, len(scores) / rows.sessions)
     return found if found.lengths else None
 
 
@@ -160,13 +167,12 @@ def _join(parts: Sequence[Moved]) -> Moved:
 
 
 def _null(
-    family: str, columns: Sequence[Column], lengths: Sequence[int], moved: Sequence[Moved], width: float
+    family: str, columns: Sequence[str], lengths: Sequence[int], moved: Sequence[Moved], width: float
 ) -> Null:
-    names = tuple(column.name for column in columns)
     made = (
         _length_null(family, n, m.statistic, 1.0 / (n * width)) for n, m in zip(lengths, moved, strict=False)
     )
-    return Null(family, names, tuple(made))
+    return Null(family, tuple(columns), tuple(made))
 
 
 def _length_null(family: str, sessions: int, statistic: Floats, row: float) -> LengthNull:
@@ -176,7 +182,7 @@ def _length_null(family: str, sessions: int, statistic: Floats, row: float) -> L
     """
     centre = statistic.mean(0) if family in _LEAST_SCALE else np.zeros(statistic.shape[1])
     scale = np.sqrt(((statistic - centre) ** 2).mean(0)) + _LEAST_SCALE.get(family, 1e-6)
-    if family in ("gaps", "ties"):
+    if family in SHARES_OF_ROWS:
         scale = scale + row
     maxima = ((statistic - centre) / scale).max(1)
     return LengthNull(

@@ -24,7 +24,7 @@ from shared.drift.columns import (
     column_from,
     numeric_column,
 )
-from shared.drift.null import Null, feature_nulls, null_from, score_null
+from shared.drift.null import ROWS, Null, feature_nulls, null_from, score_null
 from shared.drift.residual import ResidualModel, fit_residuals, residuals_from
 from shared.drift.windows import SessionRows
 from shared.errors import PackageRefused
@@ -167,6 +167,7 @@ def _time_from(fields: dict[str, Any], features: Sequence[Column]) -> TimeOrder:
         "extremes": numeric,
         "gaps": names,
         "ties": numeric,
+        "copies": (ROWS,),
         "score": ("score",),
     }
     for null in read.nulls:

@@ -21,6 +21,8 @@ Floats: TypeAlias = NDArray[np.float64]
 Rows: TypeAlias = NDArray[np.floating]
 
 MOST_WINDOWS: Final = 200
+COPIED_COLUMNS: Final = 3
+COMMON_SHARE: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -135,17 +137,39 @@ def gaps(x: Rows, rows: SessionRows, plans: Plans) -> list[Moved]:
 
 
 def ties(x: Rows, rows: SessionRows, plans: Plans) -> list[Moved]:
-    """Share of each column's rows that repeat another value of the same session: a stuck or a copied feed."""
+    """Share of each column's rows that repeat another value of the same session: a stuck feed."""
     return _shares(np.column_stack([_repeats(values, rows) for values in x.T]), rows, plans)
 
 
+def copies(x: Rows, rows: SessionRows, plans: Plans) -> list[Moved]:
+    """Share of rows that equal another row of their session in several columns: one symbol's feed brings
+    another's candles. Zeros don't count, nor columns in which many values repeat anyway.
+    """
+    equal = np.zeros(len(x), np.intp)
+    for values in x.T:
+        among = np.isfinite(values) & (values != 0.0)
+        keys = _keys(values[among], rows.number[among])
+        ordered = np.sort(keys)
+        again = ordered[1:][ordered[1:] == ordered[:-1]]
+        if 0 < len(again) <= COMMON_SHARE * len(keys):
+            equal[among] += np.isin(keys, again)
+    copied = equal >= COPIED_COLUMNS
+    per_session = np.bincount(rows.number[copied], minlength=rows.sessions)
+    return _shares(per_session[:, np.newaxis], rows, plans)
+
+
 def _repeats(values: NDArray[np.floating], rows: SessionRows) -> NDArray[np.intp]:
-    """By session. Sorting whole numbers of session and bits is many times faster than by two keys."""
+    """By session."""
     among = np.isfinite(values)
-    bits = (values[among].astype(np.float32) + np.float32(0.0)).view(np.uint32).astype(np.uint64)
-    keys = np.sort(rows.number[among].astype(np.uint64) << np.uint64(32) | bits)
-    again = keys[1:][keys[1:] == keys[:-1]] >> np.uint64(32)
+    ordered = np.sort(_keys(values[among], rows.number[among]))
+    again = ordered[1:][ordered[1:] == ordered[:-1]] >> np.uint64(32)
     return np.bincount(again.astype(np.intp), minlength=rows.sessions)
+
+
+def _keys(values: NDArray[np.floating], number: NDArray[np.intp]) -> NDArray[np.uint64]:
+    """Session and bits in one whole number: sorting these is many times faster than by two keys."""
+    bits = (values.astype(np.float32) + np.float32(0.0)).view(np.uint32)  # -0.0 becomes 0.0
+    return number.astype(np.uint64) << np.uint64(32) | bits
 
 
 def _shares(counts: NDArray[Any], rows: SessionRows, plans: Plans) -> list[Moved]:

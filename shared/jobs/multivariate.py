@@ -46,12 +46,18 @@ MAX_ROWS: Final = 400_000
 
 MAX_COLUMNS: Final = 20
 _CLIPPED_SHARE = 0.001
-_LEAST_ENERGY = 1e-12
+_LEAST_ENERGY = 0.01
+"""Of a column's variance: less than that is left over of a column that the others give almost exactly, or
+that has nothing to do with what is left over, and says nothing by doubling."""
+
+_LEAST_SPREAD = 0.02
+"""Of a logarithm of the energy: what never changes in the null isn't far when it changes by a hundredth."""
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnResidual:
-    """`energy_ratio`: the column's mean squared residual, over that of the reference. `distance`: how far its
+    """`energy_ratio`: the column's mean squared residual, over that of the reference (to both a hundredth of
+    the column's variance is added). `distance`: how far its
     logarithm is from the middle of the null's windows, in their standard deviations.
     """
 
@@ -113,13 +119,13 @@ def multivariate_drift(
             for rows in _windows(sessions_reference, sessions_current, len(reference), len(current), rng)
         ]
     )
-    middle, spread = null.mean(axis=0), np.maximum(null.std(axis=0), _LEAST_ENERGY)
+    middle, spread = null.mean(axis=0), np.maximum(null.std(axis=0), _LEAST_SPREAD)
     now = model.energies(current[:, kept]).mean(axis=0)
     distance = np.abs(np.log(now + _LEAST_ENERGY) - middle) / spread
     ordinary = np.abs((null - middle) / spread).max(axis=1)
     return _judged(
         [names[column] for column in kept],
-        now / np.maximum(residual.mean(axis=0), _LEAST_ENERGY),
+        (now + _LEAST_ENERGY) / (residual.mean(axis=0) + _LEAST_ENERGY),
         distance,
         ordinary,
         model,

@@ -227,27 +227,43 @@ def test_whatever_comes_what_is_open_at_the_end_is_what_was_seen_last(
     assert told_over == {alert.id for alert in ledger.alerts if not alert.state.is_open}
 
 
-def test_a_thousand_repeats_from_many_threads_twice_and_shuffled_are_one_alert(tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path, "*=log,slack")
-    events = [raised(f"e{n}", at(n / 10)) for n in range(1_000)]
-    twice = [*events, *events]
-    random.Random(1).shuffle(twice)
+def hear_at_once(ledger: Ledger, home: Path, events: list[Event]) -> None:
+    """Six threads, each with a store of its own, share the events."""
     failures: list[Exception] = []
+    together = threading.Barrier(6)
 
     def work(share: list[Event]) -> None:
-        own = ledger.opened(SqliteDocuments(tmp_path / "documents.sqlite3"), ledger.events)
+        own = ledger.opened(SqliteDocuments(home / "documents.sqlite3"), ledger.events)
+        together.wait()
         try:
             for event in share:
                 own.hear(event)
         except Exception as error:  # noqa: BLE001 - told below
             failures.append(error)
 
-    threads = [threading.Thread(target=work, args=(twice[place::6],)) for place in range(6)]
+    threads = [threading.Thread(target=work, args=(events[place::6],)) for place in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert failures == []
+
+
+def test_of_those_that_open_an_alert_at_once_one_does(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path, "*=log")
+    for turn in range(6):
+        hear_at_once(ledger, tmp_path, [raised(f"e{turn} {n}", at(2 * turn)) for n in range(6)])
+        assert sum(alert.state.is_open for alert in ledger.alerts) == 1
+        ledger.hear(recovered(f"r{turn}", at(2 * turn + 1)))
+    assert [alert.count for alert in ledger.alerts] == [6] * 6
+
+
+def test_a_thousand_repeats_from_many_threads_twice_and_shuffled_are_one_alert(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path, "*=log,slack")
+    events = [raised(f"e{n}", at(n / 10)) for n in range(1_000)]
+    twice = [*events, *events]
+    random.Random(1).shuffle(twice)
+    hear_at_once(ledger, tmp_path, twice)
     alert = only(ledger.alerts)
     assert (alert.count, alert.state) == (1_000, State.ACTIVE)
     assert (alert.first_seen[11:19], alert.last_seen[11:19]) == ("00:00:00", "01:39:54")

@@ -44,12 +44,13 @@ class Place:
         self.now = 0.0
         self.notifier = self.opened()
 
-    def opened(self, documents: Any = None) -> Notifier:
+    def opened(self, documents: Any = None, mark: str = "") -> Notifier:
         channels = open_channels(self.settings, secrets_of({}))
         return Notifier(
             documents or self.documents,
             channels,
             lambda: START,
+            mark=mark,
             monotonic=lambda: self.now,
             send_seconds=1.0,
         )
@@ -113,6 +114,18 @@ def test_a_dead_channel_fails_its_own_alone(place: Place) -> None:
     assert place.noted()[dead.id] == ("failing", 1)
     place.deliver(*alive)
     assert len(place.receivers["webhook"].taken) == len(alive), "they come again with it, and are known"
+
+
+def test_a_failure_waits_for_those_that_are_under_way(place: Place) -> None:
+    def take_a_while(stream: Any, ended: Any) -> None:
+        ended.wait(0.3)
+        stream.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    place.receivers["slack"].answer((404, {}, b"no_service"))
+    place.receivers["webhook"].misbehave = take_a_while
+    with pytest.raises(EngineError, match="no_service"):
+        place.deliver(a_notification(id="1" * 20), a_notification(channel="webhook", id="2" * 20))
+    assert place.noted() == {"1" * 20: ("failing", 1), "2" * 20: ("sent", 1)}
 
 
 def test_many_for_a_dead_channel_take_no_longer_than_a_few(place: Place) -> None:
@@ -201,3 +214,11 @@ def test_which_channel_is_not_set_up_is_named(place: Place) -> None:
     place.notifier.check(["slack", "webhook", "pagerduty", "log"])
     with pytest.raises(ConfigurationError, match="email: This channel needs SMTP_FROM"):
         place.notifier.check(["slack", "email"])
+
+
+def test_what_a_replay_tells_says_so_first_on_every_channel(place: Place) -> None:
+    told = [a_notification(channel=name, id=str(n) * 20) for n, name in enumerate(place.receivers)]
+    run(place.opened(mark="Replay: ").deliver([an_event(one) for one in told]))
+    for receiver in place.receivers.values():
+        (body,) = bodies(receiver)
+        assert f"Replay: {told[0].alert.title}" in json.dumps(body)

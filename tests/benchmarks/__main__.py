@@ -1,4 +1,4 @@
-"""`python -m tests.benchmarks [--training] [--cache DIR]`: every benchmark, then the goals in one table."""
+"""`python -m tests.benchmarks [--training] [--drift] [--cache DIR]`: all benchmarks, the goals in one table."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ def main() -> int:
     goals = _features(_run("bench_features"))
     goals += [Goal(**goal) for goal in _run("bench_serving", *cache)["goals"]]
     goals += [Goal(**goal) for goal in _run("bench_latency")["goals"]]
+    goals += [Goal(**goal) for goal in _run("bench_drift", *cache, *(["--study"] * arguments.drift))["goals"]]
     if arguments.training:
         goals += _training(_run("bench_training"))
     sys.stdout.write(table(goals) + "\n")
@@ -27,6 +28,7 @@ def main() -> int:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--training", action="store_true", help="train on the large panel as well: minutes")
+    parser.add_argument("--drift", action="store_true", help="study drift on real data as well: minutes")
     parser.add_argument("--cache", type=Path, help="folder for the peers' environments; kept, and used again")
     return parser.parse_args()
 

@@ -21,6 +21,7 @@ from shared.platform.ports import Event
 from shared.platform.topics import DEAD_LETTER_SUBSCRIPTION, DEAD_LETTERS, TOPICS
 from tests.asgi import AsgiClient, deployed
 from tests.conftest import ADMIN_KEY
+from tests.functions.payloads import CheckedEvents
 
 KEY = {"x-api-key": ADMIN_KEY}
 PROBE = "probe-"
@@ -57,7 +58,7 @@ class Engine:
             environment={"MLENGINE_HOME": str(home)},
             grace_seconds=1.0,
         )
-        platform = replace(connect(self.settings), events=self.events, jobs=self.jobs)
+        platform = replace(connect(self.settings), events=CheckedEvents(self.events), jobs=self.jobs)
         self.instance = Instance(self.settings, platform)
         self._clients: dict[str, AsgiClient] = {}
         self._stack = ExitStack()

@@ -30,6 +30,8 @@ from shared.monitoring.failures import DeliveryFailures
 from shared.monitoring.history import History, HistoryKind
 from shared.monitoring.freshness import CandleAges, CandleLimits
 from shared.monitoring.outcomes import Outcomes
+from shared.monitoring.latency.latencies import Latencies, Window
+from shared.monitoring.metrics.providers import alert_gauges
 from shared.platform.collections import COLLECTIONS
 from shared.platform.gcp.indexes import Index, index_for, single_fields
 from shared.platform.gcp.values import EXPIRY_FIELD, WRITE_FIELD
@@ -134,6 +136,9 @@ def ask_monitoring(parts: Parts) -> None:
     letters = DeadLetters(parts.documents, parts.events, bell(parts), TOPICS, lambda: NOW)
     for state, function in itertools.product(any_of(State.DEAD), any_of("audit")):
         letters.list(state=state, function=function, limit=10, cursor=None)
+    for function in any_of("predict"):
+        Latencies(parts.documents, lambda: NOW).report(Window.HOUR, function=function)
+    list(alert_gauges(parts.documents))
     event = Event("1", "//pubsub.googleapis.com/t", "t", NOW, {})
     DeliveryFailures(parts.documents, lambda: NOW).reason("audit", event)
 

@@ -12,11 +12,9 @@ from shared.platform.gcp.events import PubsubEvents
 from shared.platform.gcp.project import Project
 from shared.platform.gcp.rest import GoogleRest
 from shared.platform.ports import Event
-from shared.platform.topics import DEAD_LETTERS, EXPORTS, TOPICS
+from shared.platform.topics import TOPICS
 from tests.emulators import Emulators
-from tests.functions.payloads import sample
-
-DESCRIBED = sorted(set(TOPICS) - set(EXPORTS) - {DEAD_LETTERS})
+from tests.functions.payloads import DESCRIBED, sample
 
 
 def test_the_files_that_terraform_reads_are_those_of_the_payloads(tmp_path: Path) -> None:
@@ -44,10 +42,10 @@ def test_members_that_may_be_null_or_missing_are_in_no_avro_schema() -> None:
 
 @pytest.mark.parametrize("topic", sorted(avro_schemas()))
 def test_pubsub_takes_what_we_publish_and_nothing_that_lacks_a_member(
-    emulators: Emulators, tmp_path: Path, topic: str
+    emulators: Emulators, topic: str
 ) -> None:
     """On the emulator, which checks messages against a topic's schema as the service does."""
-    project = Project.of(emulators.settings_for(tmp_path, "pubsub"))
+    project = Project.of(emulators.settings("pubsub"))
     schemas = {name: text_of(schema) for name, schema in avro_schemas().items()}
     provision(project, {topic: ()}, None, schemas=schemas)
     events = PubsubEvents(project, GoogleRest(project), TOPICS)

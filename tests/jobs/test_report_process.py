@@ -1,4 +1,4 @@
-"""The report job as it is really started: killed in the middle, stopped, started again. KILLS=20: more often."""
+"""The report job as it is really started: killed in the middle, stopped. KILLS=20 kills more often."""
 
 from __future__ import annotations
 

@@ -114,7 +114,7 @@ def test_after_a_break_rows_begin_when_their_memory_is_full(store: CandleStore) 
 def test_a_value_that_is_missing_stays_a_missing_value(store: CandleStore) -> None:
     volume = raw(COUNT).volume.copy()
     volume[-3:] = 0.0
-    ingest(store, raw(COUNT, volume=volume))
+    ingest(store, raw(COUNT, volume=volume.tolist()))
     rows = market_rows(store, trained_until(COUNT - 11, symbols=("ABC",)))
     assert len(rows.x) == 10
 

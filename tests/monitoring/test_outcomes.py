@@ -296,7 +296,7 @@ def test_a_thousand_predictions_are_settled_each_once_under_redelivery(tmp_path:
     def deliveries() -> list[list[Event]]:
         thrice = events * 3
         chance.shuffle(thrice)
-        return [thrice[first : first + 375] for first in range(0, len(thrice), 375)]
+        return [thrice[first : first + 600] for first in range(0, len(thrice), 600)]
 
     def work(batch: Sequence[Event]) -> None:
         market.instance.audit.store(batch)

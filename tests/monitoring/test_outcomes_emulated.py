@@ -16,25 +16,25 @@ def test_predictions_are_audited_settled_once_and_replayed_in_the_cloud(
     emulators: Emulators, tmp_path: Path
 ) -> None:
     """Numbers come back as they were stored: else the seal, the score or the label would differ."""
-    market = Market(tmp_path, 6, FIRST + 5, settings=emulators.ready())
+    market = Market(tmp_path, 4, FIRST + 5, settings=emulators.ready())
     active(market.instance.registry)
     market.close(FIRST + 4)
-    events = [event for day in range(4) for event in market.predict(FIRST + day)]
+    events = [event for day in range(3) for event in market.predict(FIRST + day)]
 
     def deliver(_: int) -> Settled:
         market.instance.audit.store(events)
         return market.instance.outcomes.settle("1d", list(market.series))
 
-    with ThreadPoolExecutor(3) as workers:
-        list(workers.map(deliver, range(3)))
+    with ThreadPoolExecutor(2) as workers:
+        list(workers.map(deliver, range(2)))
     deliver(0)
     documents = market.instance.platform.documents
     assert {one.id for one in every(documents, "outcomes")} == {event.id for event in events}
     assert list(every(documents, "unsettled-predictions")) == []
     found = market.instance.verifier.verify()
-    assert (found.checked, found.unsealed, found.has_passed) == (24, 0, True)
+    assert (found.checked, found.unsealed, found.has_passed) == (12, 0, True)
     report = market.instance.performance.report("market-signal", "all")
-    assert (report.predictions, report.waiting) == (24, 0)
+    assert (report.predictions, report.waiting) == (12, 0)
     record = documents.get("predictions", events[0].id)
     assert record is not None
     assert market.instance.lineage.of(record.data)["notes"] == []

@@ -174,16 +174,21 @@ def classes(count: int, seed: int = 0) -> tuple[Sequence[Data], Any, Any]:
     return made, y, probabilities
 
 
-def test_more_than_two_classes_are_measured_as_scikit_learn_does() -> None:
-    made, y, probabilities = classes(700)
+@pytest.mark.parametrize("is_there", [(0, 1, 2), (0, 2)])
+def test_more_than_two_classes_are_measured_as_scikit_learn_does(is_there: Sequence[int]) -> None:
+    """Also where nobody said one of them, and none was there."""
+    every, labels, chances = classes(700)
+    chosen = [n for n in range(700) if {int(labels[n]), int(chances[n].argmax())} <= set(is_there)]
+    made, y, probabilities = [every[n] for n in chosen], labels[chosen], chances[chosen]
     found = measure(made, manifest(kind="tabular", classes=("low", "middle", "high")), None)
     said = probabilities.argmax(axis=1)
     assert value(found.metrics, "accuracy") == pytest.approx(peer.accuracy_score(y, said), abs=1e-12)
     assert value(found.metrics, "macro_f1") == pytest.approx(
         peer.f1_score(y, said, average="macro"), abs=1e-12
     )
-    assert value(found.metrics, "log_loss") == pytest.approx(peer.log_loss(y, probabilities), abs=1e-12)
-    assert (found.rows, found.baselines, found.calibration) == (700, {}, None)
+    log_loss = peer.log_loss(y, probabilities, labels=range(3))
+    assert value(found.metrics, "log_loss") == pytest.approx(log_loss, abs=1e-12)
+    assert (found.rows, found.baselines, found.calibration) == (len(chosen), {}, None)
 
 
 def test_tabular_predictions_have_no_returns_to_compare_with() -> None:

@@ -75,7 +75,7 @@ _WINDOWS: Final = (
     Column("Verdict"),
     Column("Over its null", justify="right"),
     Column("Rows", justify="right"),
-    Column("Why", rank=1, least=24),
+    Column("", rank=1, least=24),
 )
 _FAMILIES: Final = (
     Column("Family", style="bold"),
@@ -111,7 +111,7 @@ def _window(one: Entry, unit: str) -> tuple[str | Text, ...]:
         verdict(one["verdict"]),
         _times(one["excess"]),
         f"{one['rows']:,}",
-        one["why"],
+        one["why"] if one["verdict"] == "insufficient_data" else "",
     )
 
 

@@ -42,7 +42,7 @@ def conclusion(check: DriftCheck) -> str:
         Verdict.INSUFFICIENT_DATA: f"Whether {check.model_id} meets other data can't be said yet.",
     }[Verdict(check.verdict)]
     moved = check.moved()
-    most = f" Most moved: {', '.join(moved)}." if moved and check.verdict is Verdict.DRIFT else ""
+    most = f" Most moved: {', '.join(moved)}." if moved and check.verdict == Verdict.DRIFT else ""
     return f"{said} {check.why}{most}"
 
 
