@@ -60,8 +60,9 @@ class Workload(BaseModel):
     writes: tuple[Folder, ...] = ()
     deletes: tuple[Folder, ...] = ()
     publishes: tuple[Topic, ...] = ()
-    settings: tuple[str, ...]
-    secrets: tuple[str, ...]
+    settings: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
+    optional_secrets: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:
@@ -133,12 +134,37 @@ class Schedule(BaseModel):
     data: Mapping[str, Any]
 
 
-class Catalogue(BaseModel):
+class Common(BaseModel):
+    """What every function has besides its own."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    publishes: tuple[Topic, ...] = ()
+    settings: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
+    optional_secrets: tuple[str, ...] = ()
+
+
+class Catalogue(BaseModel):
+    """The functions here have what every function has."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    every_function: Common = Common()
     functions: Mapping[str, Entry]
     jobs: Mapping[str, Job] = Field(default_factory=dict)
     schedules: Mapping[Annotated[str, Field(pattern=f"^{NAME}$")], Schedule] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_common(cls, values: Any) -> Any:
+        """Each function's lists, with those of every function after them."""
+        common = Common.model_validate(values.get("every_function", {})).model_dump()
+        functions = {
+            name: {**entry, **{key: (*entry.get(key, ()), *more) for key, more in common.items()}}
+            for name, entry in values["functions"].items()
+        }
+        return {**values, "functions": functions}
 
     @model_validator(mode="after")
     def _runs_what_there_is(self) -> Self:

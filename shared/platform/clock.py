@@ -2,7 +2,8 @@
 
 `now` is the time that the engine works at: what candles are closed, what is recorded as made, when schedules
 fire, how old models and candles are, what has expired. `wall` is the machine's: leases, heartbeats, retries,
-the notes on deliveries, credentials and signatures, whatever waits for machines or people.
+the notes on deliveries, how fast answers are, credentials and signatures: whatever waits for machines or
+people.
 
 They are the same but in a replay. Then `now` reads a small file in the state folder, which the replay alone
 writes (`infra.local.replay`), so that all processes of the twin agree without talking to each other.
