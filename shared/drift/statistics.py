@@ -98,7 +98,7 @@ def stability_index(reference: Values, current: Values) -> float:
     """Population stability index of two lists of shares; empty bins count as 0.0001, or less."""
     some = (reference > 0) | (current > 0)
     p, q = _filled(reference[some]), _filled(current[some])
-    return float(((q - p) * np.log(q / p)).sum())
+    return float(((q - p) * (np.log(q) - np.log(p))).sum())
 
 
 def _filled(found: Values) -> Values:

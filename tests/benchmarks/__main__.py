@@ -1,4 +1,4 @@
-"""`python -m tests.benchmarks [--training] [--drift] [--cache DIR]`: all benchmarks, the goals in one table."""
+"""`python -m tests.benchmarks [--training] [--drift] [--cache DIR]`: every benchmark, and the goals."""
 
 from __future__ import annotations
 

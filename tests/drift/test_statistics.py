@@ -103,7 +103,8 @@ def test_indices_of_shares_are_symmetric(p: NDArray[np.float64], q: NDArray[np.f
     assert jensen_shannon(p, q) == pytest.approx(jensen_shannon(q, p), abs=1e-12)
     assert stability_index(p, q) == pytest.approx(stability_index(q, p), rel=1e-9, abs=1e-12)
     assert jensen_shannon(p, p) == 0.0
-    assert jensen_shannon(p, q) == pytest.approx(float(jensenshannon(p, q)), abs=1e-6)
+    if not np.allclose(p, q):  # where scipy's rounding gives the root of a negative number
+        assert jensen_shannon(p, q) == pytest.approx(float(jensenshannon(p, q)), abs=1e-6)
 
 
 def test_areas_between_distribution_functions_are_wasserstein_distances() -> None:

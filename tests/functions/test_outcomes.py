@@ -54,6 +54,7 @@ def test_a_prediction_is_settled_by_the_next_candle(engine: Engine, market: Mark
     again = Event("again", SOURCE, UPDATED_TOPIC, MADE, {"timeframe": "1d", "added": {"ABC": 1}, "new": 1})
     engine.events.publish(UPDATED_TOPIC, [again, again])
     engine.deliver("outcomes")
+    assert engine.events.depths()["outcomes"].pending == 0
     assert shown(engine, made["prediction_id"])["outcome"] == outcome
 
 

@@ -166,9 +166,7 @@ def ask_drift(parts: Parts) -> None:
 
 def ask_outcomes(parts: Parts) -> None:
     registry = Registry(parts.documents, parts.blobs, parts.events, lambda: NOW, lambda: uuid.uuid4().hex)
-    outcomes = Outcomes(
-        parts.documents, CandleStore(parts.documents, parts.blobs), registry, lambda: NOW
-    )
+    outcomes = Outcomes(parts.documents, CandleStore(parts.documents, parts.blobs), registry, lambda: NOW)
     outcomes.settle("1d", ["AAPL", "MSFT"])
     outcomes.give_up_overdue()
     outcomes.waiting("market-signal-v1")
