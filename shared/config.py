@@ -107,7 +107,7 @@ class Settings(BaseSettings):
     candles_max_missed: int = Field(2, ge=0, le=1_000)
     candles_grace_seconds: float = Field(7_200.0, ge=0, le=7 * 86_400)
     model_max_age_days: float = Field(35.0, gt=0, le=3_650)
-    drift_max_age_hours: float = Field(80.0, gt=0, le=87_600)
+    drift_max_age_hours: float = Field(100.0, gt=0, le=87_600)
     latency_objective_ms: float = Field(500.0, gt=0)
     error_ratio_objective: float = Field(0.01, ge=0, lt=1)
     prediction_retention_days: int = Field(30, ge=1, le=3650)

@@ -24,6 +24,7 @@ class NumericColumn:
     """One column: how many rows, what share is missing or infinite, and the finite rest.
 
     `knots` are the quantiles at 0, 1/256, ... 1; empty, and `mean` and `sd` None, where nothing is finite.
+    `tails` are the means of the lowest and of the highest 256th; None in profiles of format 1.
     """
 
     name: str
@@ -33,6 +34,7 @@ class NumericColumn:
     mean: float | None
     sd: float | None
     knots: tuple[float, ...]
+    tails: tuple[float, float] | None = None
     kind: Literal["numeric"] = "numeric"
 
     @functools.cached_property
@@ -44,6 +46,15 @@ class NumericColumn:
     def grid(self) -> NDArray[np.float64]:
         """The knots with three steps between each two."""
         return refined(self.at)
+
+    @functools.cached_property
+    def even(self) -> NDArray[np.float64]:
+        """The knots with ends from which the tails' means follow if the tails are even: long tails aren't."""
+        knots = self.at.astype(np.float64)
+        if self.tails is not None and len(knots):
+            knots[0] = min(2.0 * self.tails[0] - knots[1], knots[1])
+            knots[-1] = max(2.0 * self.tails[1] - knots[-2], knots[-2])
+        return knots
 
     @functools.cached_property
     def normal_scores(self) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
@@ -114,6 +125,7 @@ def numeric_column(name: str, values: NDArray[np.floating]) -> NumericColumn:
         mean=float(finite.mean(dtype=np.float64)) if some else None,
         sd=float(finite.std(dtype=np.float64)) if some else None,
         knots=_short(quantiles(finite, KNOTS)) if some else (),
+        tails=_tails(finite) if some else None,
     )
 
 
@@ -138,6 +150,12 @@ def quantiles(ordered: NDArray[Any], knots: int) -> NDArray[Any]:
     """Evenly spaced quantiles, as values that occur: where many rows share one, a knot must not miss it."""
     place = np.rint(np.linspace(0.0, len(ordered) - 1.0, knots)).astype(np.int64)
     return ordered[place]
+
+
+def _tails(ordered: NDArray[np.float32]) -> tuple[float, float]:
+    count = -(-len(ordered) // (KNOTS - 1))
+    low, high = ordered[:count].mean(dtype=np.float64), ordered[-count:].mean(dtype=np.float64)
+    return float(f"{low:.{_DIGITS}g}"), float(f"{high:.{_DIGITS}g}")
 
 
 def _short(knots: NDArray[np.float32]) -> tuple[float, ...]:
@@ -184,7 +202,10 @@ def column_from(fields: Mapping[str, Any]) -> Column:
     kinds: dict[str, type[NumericColumn | CategoricalColumn]]
     kinds = {"numeric": NumericColumn, "categorical": CategoricalColumn}
     kind = kinds[fields["kind"]]
-    known = {name: fields[name] for name in kind.__dataclass_fields__}
+    known = {name: fields[name] for name in kind.__dataclass_fields__ if name != "tails"}
+    if kind is NumericColumn and fields.get("tails") is not None:
+        low, high = map(float, fields["tails"])
+        known["tails"] = (low, high)
     for name, convert in _CONVERSIONS.items():
         if known.get(name) is not None:
             known[name] = convert(known[name])
@@ -207,6 +228,8 @@ def _require(column: Column) -> None:
     if len(column.knots) not in (0, KNOTS):
         raise ValueError(f"column {column.name!r} must have {KNOTS} knots or none")
     rising(column.name, column.knots)
+    if column.tails is not None and not np.isfinite(column.tails).all():
+        raise ValueError(f"column {column.name!r} must have finite tails")
     if column.knots and not (_finite(column.mean) and _finite(column.sd) and (column.sd or 0.0) >= 0.0):
         raise ValueError(f"column {column.name!r} needs a mean and a standard deviation")
 

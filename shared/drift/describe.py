@@ -60,7 +60,7 @@ def _with_numbers(found: FeatureDrift, column: NumericColumn, ordered: NDArray[n
     return replace(
         found,
         ks=kolmogorov_smirnov(column.grid, exact),
-        wasserstein=wasserstein(column.grid, exact) / column.unit,
+        wasserstein=wasserstein(column.even, exact) / column.unit,
         psi=stability_index(then, now),
         jensen_shannon=jensen_shannon(then, now),
     )

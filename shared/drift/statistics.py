@@ -47,10 +47,17 @@ def kolmogorov_smirnov(grid: Values, ordered: Values) -> float:
     return float(max(after, before))
 
 
-def wasserstein(grid: Values, ordered: Values) -> float:
-    """First Wasserstein distance: the area between the two quantile functions, in the column's unit."""
-    middle = (np.arange(len(grid) - 1) + 0.5) / (len(grid) - 1)
-    return float(np.abs(ordered[(middle * len(ordered)).astype(np.intp)] - (grid[1:] + grid[:-1]) / 2).mean())
+def wasserstein(knots: Values, ordered: Values) -> float:
+    """First Wasserstein distance: the area between the two distribution functions, in the column's unit.
+
+    Between two knots the difference is taken to change evenly; beyond them the reference has nothing.
+    """
+    n = len(ordered)
+    after = np.abs(np.searchsorted(ordered, knots, side="right") / n - reference_shares(knots))
+    before = np.abs(np.searchsorted(ordered, knots, side="left") / n - shares_below(knots))
+    inside = (after[:-1] + before[1:]) @ np.diff(knots) / 2
+    outside = np.maximum(ordered - knots[-1], 0.0).sum() + np.maximum(knots[0] - ordered, 0.0).sum()
+    return float(inside + outside / n)
 
 
 def areas(knots: Floats, gaps: Values) -> Values:

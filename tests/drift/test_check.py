@@ -168,6 +168,8 @@ def test_a_window_between_two_lengths_takes_the_shorter_null() -> None:
 def test_a_lower_level_asks_for_more() -> None:
     usual, strict = (check_drift(in_time(), window(5), level=level) for level in (0.05, 0.001))
     for one, other in zip(usual.families, strict.families, strict=True):
+        assert one.threshold is not None
+        assert other.threshold is not None
         assert one.threshold <= other.threshold
 
 
@@ -247,7 +249,7 @@ def test_why_there_is_no_verdict() -> None:
     ],
 )
 def test_windows_of_another_shape_are_refused(
-    changes: dict[str, Any], options: dict[str, float], named: str
+    changes: dict[str, Any], options: dict[str, Any], named: str
 ) -> None:
     with pytest.raises(InvalidInput, match=named):
         check_drift(in_time(), window(5, **changes), **options)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
@@ -45,14 +45,12 @@ SAMPLES = {
 @pytest.mark.parametrize("rows", [200, 5_000])
 @pytest.mark.parametrize("kind", SAMPLES)
 def test_distances_from_the_profile_are_those_of_the_rows(kind: str, rows: int) -> None:
-    """Within 0.003 (KS) and 0.5 % of a deviation plus 2 % (W1) of scipy's on the 10,000 rows themselves."""
+    """Within 0.005 (KS), and 0.005 deviations plus 2 % (W1), of scipy's on the 10,000 rows themselves."""
     rng = np.random.default_rng(len(kind))
-    reference = SAMPLES["heavy" if kind == "heavy" else "rounded" if kind == "rounded" else "shifted"](
-        rng, 10_000
-    )
+    reference = SAMPLES[kind if kind in ("heavy", "rounded") else "shifted"](rng, 10_000)
     reference, current = reference.astype(np.float32), SAMPLES[kind](rng, rows).astype(np.float32)
     found = measured(reference, current)
-    assert found.ks == pytest.approx(ks_2samp(reference, current).statistic, abs=0.003)
+    assert found.ks == pytest.approx(ks_2samp(reference, current).statistic, abs=0.005)
     expected = wasserstein_distance(reference, current) / reference.std(dtype=np.float64)
     assert found.wasserstein == pytest.approx(expected, rel=0.02, abs=0.005)
 
@@ -68,6 +66,7 @@ def test_stability_and_jensen_shannon_are_those_over_sturges_bins_of_the_rows() 
     assert found.psi == pytest.approx(stability_index(p, q), abs=0.01)
 
 
+@settings(max_examples=40, deadline=None)
 @given(values, values)
 def test_distances_are_bounded_and_blind_to_the_order_of_rows(reference: Floats, current: Floats) -> None:
     found = measured(reference, current)
@@ -81,6 +80,7 @@ def test_distances_are_bounded_and_blind_to_the_order_of_rows(reference: Floats,
     assert again == found
 
 
+@settings(max_examples=40, deadline=None)
 @given(values, values, st.sampled_from([0.25, 2.0, 8.0]))
 def test_scale_changes_neither_rank_distance_nor_the_normed_one(
     reference: Floats, current: Floats, factor: float
@@ -91,6 +91,7 @@ def test_scale_changes_neither_rank_distance_nor_the_normed_one(
         assert other.wasserstein == pytest.approx(one.wasserstein, rel=0.01, abs=1e-3)
 
 
+@settings(max_examples=40, deadline=None)
 @given(values)
 def test_a_reference_is_near_itself(reference: Floats) -> None:
     found = measured(reference, reference)

@@ -27,11 +27,12 @@ from shared.monitoring.audit import Audit
 from shared.monitoring.deadletters import DeadLetters, State
 from shared.monitoring.drift.checks import DriftChecks
 from shared.monitoring.failures import DeliveryFailures
-from shared.monitoring.history import History, HistoryKind
 from shared.monitoring.freshness import CandleAges, CandleLimits
-from shared.monitoring.outcomes import Outcomes
+from shared.monitoring.history import History, HistoryKind
 from shared.monitoring.latency.latencies import Latencies, Window
 from shared.monitoring.metrics.providers import alert_gauges
+from shared.monitoring.outcomes import Outcomes
+from shared.monitoring.reports import Reports
 from shared.platform.collections import COLLECTIONS
 from shared.platform.gcp.indexes import Index, index_for, single_fields
 from shared.platform.gcp.values import EXPIRY_FIELD, WRITE_FIELD
@@ -129,9 +130,9 @@ def ask_alerts(parts: Parts) -> None:
 
 def ask_monitoring(parts: Parts) -> None:
     for symbol, model_id in itertools.product(any_of("AAPL"), any_of("market-signal-v1")):
-        for since in any_of(NOW):
+        for since, until in itertools.product(any_of(NOW), any_of(NOW)):
             Audit(parts.documents, lambda: NOW).records(
-                symbol=symbol, model_id=model_id, since=since, limit=10, cursor=None
+                symbol=symbol, model_id=model_id, since=since, until=until, limit=10, cursor=None
             )
     letters = DeadLetters(parts.documents, parts.events, bell(parts), TOPICS, lambda: NOW)
     for state, function in itertools.product(any_of(State.DEAD), any_of("audit")):
@@ -162,6 +163,12 @@ def ask_drift(parts: Parts) -> None:
             History(parts.documents).page(
                 kind=kind, subject=subject, start=start, end=end, limit=10, cursor=None
             )
+
+
+def ask_reports(parts: Parts) -> None:
+    reports = Reports(parts.documents, parts.blobs, lambda: NOW, wall=lambda: NOW)
+    for kind in any_of("drift"):
+        reports.list(kind=kind, limit=10)
 
 
 def ask_outcomes(parts: Parts) -> None:
@@ -207,6 +214,7 @@ ASKERS: tuple[Callable[[Parts], None], ...] = (
     ask_outcomes,
     ask_drift,
     ask_registry,
+    ask_reports,
     ask_training,
     ask_serving,
     ask_platform,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,12 +15,14 @@ from hypothesis import strategies as st
 from shared.alerts.raising import AlertBell
 from shared.alerts.types import TYPES
 from shared.errors import NotFound, PlatformUnavailable
+from shared.evaluation.bootstrap import Estimate
 from shared.monitoring.history import History, HistoryKind
 from shared.monitoring.latency.histogram import Histogram
 from shared.monitoring.latency.latencies import Latencies
 from shared.monitoring.latency.measured import Measured, Requests
 from shared.monitoring.watching import Causes, Level, Look, Reading, Sight, Watcher
 from shared.monitoring.watching.requests import MIN_REQUESTS, ErrorMonitor, LatencyMonitor
+from shared.monitoring.watching.worth import told
 from shared.platform.local.documents import SqliteDocuments
 from shared.platform.local.events import SqliteEvents
 from shared.platform.ports import Delete, Event, Events
@@ -196,6 +199,13 @@ def test_a_run_that_breaks_off_after_telling_tells_the_same_event_again(bed: Bed
         ids += [one.event.id for one in bed.events.claim("ears", 10, 600, NOW)]
         bed.documents.commit([Delete("watch-causes", "m")])
     assert len(set(ids)) == 1
+
+
+def test_an_interval_that_is_undefined_is_null_in_history() -> None:
+    known = told("live", Estimate(0.5, math.nan, math.nan))
+    assert known == {"live": 0.5, "live_low": None, "live_high": None}
+    History.write(HistoryKind.PERFORMANCE, "m", NOW, known, "p1")
+    assert told("live", None) == {}
 
 
 def test_every_type_that_is_rung_is_in_the_catalogue() -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from shared.drift.result import Verdict
+from shared.evaluation.bootstrap import Estimate
 from shared.monitoring.history import History, HistoryKind, Point
-from shared.monitoring.performance import Performance, PerformanceReport
+from shared.monitoring.performance import Performance, PerformanceReport, Validation
 from shared.monitoring.quality import KindFindings, Quality
 from shared.monitoring.quality.report import QualityVerdict
 from shared.monitoring.watching.readings import Level, Look, Reading, Sight
@@ -71,16 +73,18 @@ def _values(report: PerformanceReport) -> dict[str, Any]:
         "primary": report.primary,
         "predictions": report.predictions,
         "rows": 0 if report.measured is None else report.measured.rows,
-        **({} if live is None else {"live": live.value, "live_low": live.low, "live_high": live.high}),
-        **(
-            {}
-            if validation is None
-            else {
-                "validation": validation.value,
-                "validation_low": validation.low,
-                "validation_high": validation.high,
-            }
-        ),
+        **told("live", live),
+        **told("validation", validation),
+    }
+
+
+def told(name: str, estimate: Estimate | Validation | None) -> Mapping[str, float | None]:
+    """An estimate as plots take it: null where it is undefined, as an interval of too few blocks is."""
+    if estimate is None:
+        return {}
+    figures = {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
+    return {
+        key: value if value is not None and math.isfinite(value) else None for key, value in figures.items()
     }
 
 
