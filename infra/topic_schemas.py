@@ -4,7 +4,12 @@ What every event of a topic holds is in `shared/platform/payloads`, of predictio
 warehouse. Pub/Sub checks messages against Avro or Protocol Buffers alone, and of Avro's JSON a value that may
 be null must be wrapped by its type, which nobody's JSON is. So the Avro schemas hold the members that are
 always there and never null; the others are let through, as Pub/Sub lets through what a schema doesn't name.
-Topics without such members have no schema: what they hold, their takers check.
+Topics without such members have no schema, nor have those on which others publish what is theirs: what they
+hold, their takers check.
+
+Each member has a default. It must be there all the same: a default stands in for a member only where a
+message of one schema is read by another. But without one no member could come or go, as Pub/Sub lets a schema
+change only where old and new can read each other. Of what type a member is can never change.
 """
 
 from __future__ import annotations
@@ -29,6 +34,10 @@ _OF_COLUMNS: Final = {
     "FLOAT": "double",
     "BOOLEAN": "boolean",
 }
+_DEFAULTS: Final[Mapping[str, Any]] = {"string": "", "long": 0, "double": 0.0, "boolean": False}
+
+OTHERS_PUBLISH: Final = {"alerts.raised": "Cloud Monitoring: its incidents have members of their own"}
+"""Topics that take what isn't made here, and from whom."""
 
 
 def payload_schema(topic: str) -> Mapping[str, Any]:
@@ -39,24 +48,28 @@ def payload_schema(topic: str) -> Mapping[str, Any]:
 
 def avro_schemas() -> Mapping[str, Mapping[str, Any]]:
     """Topic -> its Avro schema, for those that can have one."""
-    fields = {topic: list(_fields(topic)) for topic in TOPICS}
+    fields = {topic: list(_fields(topic)) for topic in TOPICS if topic not in OTHERS_PUBLISH}
     return {topic: _record(topic, found) for topic, found in fields.items() if found}
 
 
-def _fields(topic: str) -> Iterator[Mapping[str, str]]:
+def _fields(topic: str) -> Iterator[Mapping[str, Any]]:
     if topic in EXPORTS:
         for column in TABLE.columns:
             if column.is_required:
-                yield {"name": column.name, "type": _OF_COLUMNS[column.type], "doc": column.description}
+                yield _field(column.name, _OF_COLUMNS[column.type], column.description)
     elif (PAYLOADS / f"{topic}.json").exists():
         schema = payload_schema(topic)
         for name in schema["required"]:
             member = schema["properties"][name]
             if isinstance(member["type"], str) and member["type"] in _OF_JSON:
-                yield {"name": name, "type": _OF_JSON[member["type"]], "doc": member["description"]}
+                yield _field(name, _OF_JSON[member["type"]], member["description"])
 
 
-def _record(topic: str, fields: list[Mapping[str, str]]) -> Mapping[str, Any]:
+def _field(name: str, kind: str, doc: str) -> Mapping[str, Any]:
+    return {"name": name, "type": kind, "default": _DEFAULTS[kind], "doc": doc}
+
+
+def _record(topic: str, fields: list[Mapping[str, Any]]) -> Mapping[str, Any]:
     name = "".join(word.capitalize() for word in topic.split("."))
     return {"type": "record", "name": name, "namespace": "mlengine", "fields": fields}
 

@@ -47,9 +47,9 @@ if TYPE_CHECKING:
     from shared.monitoring.latency import Measurements
     from shared.monitoring.latency.latencies import Latencies
     from shared.monitoring.lineage import Lineage
+    from shared.monitoring.metrics.gauges import Gauges
     from shared.monitoring.outcomes import Outcomes
     from shared.monitoring.performance import Performance
-    from shared.monitoring.metrics.gauges import Gauges
     from shared.monitoring.quality import Quality
     from shared.monitoring.reports import ReportDesk, Reports
     from shared.monitoring.verification import Verifier
@@ -192,6 +192,7 @@ class Instance:
             LoginBackoff(p.documents, p.wall),
             p.secrets,
             self.settings.registration,
+            p.wall,
         )
 
     @cached_property
@@ -317,9 +318,7 @@ class Instance:
             self.platform.documents,
             timeframe=chosen.timeframe,
             calendar=calendar_named(chosen.market_calendar),
-            limits=CandleLimits(
-                missed=chosen.candles_max_missed, grace_seconds=chosen.candles_grace_seconds
-            ),
+            limits=CandleLimits(missed=chosen.candles_max_missed, grace_seconds=chosen.candles_grace_seconds),
             now=now,
         )
         return Freshness(

@@ -3,7 +3,11 @@ locals {
   permissions = yamldecode(file("${path.module}/permissions.yaml"))
   firestore   = jsondecode(file("${path.module}/../infra/firestore.indexes.json"))
 
-  functions = local.catalogue.functions
+  # Each function has its own, and what every function has.
+  functions = { for name, entry in local.catalogue.functions : name => merge(entry, {
+    for list in ["publishes", "settings", "secrets", "optional_secrets"] :
+    list => distinct(concat(try(entry[list], []), try(local.catalogue.every_function[list], [])))
+  }) }
   jobs      = local.catalogue.jobs
   schedules = local.catalogue.schedules
 
@@ -19,10 +23,10 @@ locals {
         writes  = try(entry.writes, [])
         deletes = try(entry.deletes, [])
       }
-      publishes = try(entry.publishes, [])
+      publishes = entry.publishes
       runs      = try(entry.runs, [])
       settings  = entry.settings
-      secrets   = entry.secrets
+      secrets   = concat(entry.secrets, [for name in entry.optional_secrets : name if contains(var.optional_secrets, name)])
     } },
     { for name, job in local.jobs : "job-${name}" => {
       purpose = job.purpose
@@ -35,7 +39,7 @@ locals {
       publishes = try(job.publishes, [])
       runs      = []
       settings  = job.settings
-      secrets   = job.secrets
+      secrets   = concat(job.secrets, [for name in try(job.optional_secrets, []) : name if contains(var.optional_secrets, name)])
     } },
   )
 
@@ -58,8 +62,12 @@ locals {
     ["LOG_LEVEL", "PLATFORM_TIMEOUT_SECONDS"],
     [for name in flatten([for workload in local.workloads : workload.settings]) : name if !contains(local.derived, name)],
   ))
-  derived  = ["MARKET_DATA_URL", "EVENT_SENDERS", "INVOKERS_CHECKED"]
-  settings = merge(var.settings, { MARKET_DATA_URL = var.market_data_url })
+  derived = ["MARKET_DATA_URL", "EVENT_SENDERS", "INVOKERS_CHECKED", "TRUSTED_PROXIES"]
+  settings = merge(var.settings, {
+    MARKET_DATA_URL = var.market_data_url
+    # Cloud Run's own front end says whom it heard from, and before it the load balancer.
+    TRUSTED_PROXIES = var.domain == null ? "1" : "2"
+  })
   platform_settings = {
     ENV                      = var.environment
     LOG_LEVEL                = lookup(var.settings, "LOG_LEVEL", "INFO")
@@ -72,10 +80,16 @@ locals {
     PLATFORM_TIMEOUT_SECONDS = lookup(var.settings, "PLATFORM_TIMEOUT_SECONDS", "10")
   }
   environments = { for key, workload in local.workloads : key => merge(
-    { for name in workload.settings : name => local.settings[name] if contains(keys(local.settings), name) },
+    {
+      for name in workload.settings : name => local.settings[name]
+      if contains(keys(local.settings), name) && !(name == "OPEN_ROUTES" && !contains(local.callable, key))
+    },
     local.platform_settings,
     lookup(local.event_settings, key, {}),
   ) }
+
+  # What people and programs call. Routes can be open at none of the others.
+  callable = [for name, entry in local.functions : "fn-${name}" if try(entry.routes, null) != null]
 
   # Who takes events verifies the pushes' tokens itself, unless Cloud Run has done it: where not everybody
   # may call, it lets only invokers in, and takes the signature off.
@@ -83,6 +97,15 @@ locals {
     EVENT_SENDERS    = module.push_account.email
     INVOKERS_CHECKED = tostring(!(var.public && try(local.functions[name].routes, null) != null))
   } }
+
+  # Behind the load balancer nobody walks around it: then it says who calls, and refuses whom it has to.
+  ingress = var.domain == null ? "ALLOW_ALL" : "ALLOW_INTERNAL_AND_GCLB"
+
+  # What may be attached, and is where a value is wanted.
+  optional_secrets = toset(flatten([
+    [for entry in local.functions : entry.optional_secrets],
+    [for job in local.jobs : try(job.optional_secrets, [])],
+  ]))
 
   # ADMIN_API_KEY in the environment is the secret admin-api-key.
   secrets = {

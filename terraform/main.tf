@@ -201,9 +201,9 @@ module "function" {
   max_instances         = each.value.max_instances
   timeout_seconds       = each.value.timeout_seconds
   takes_events          = contains(keys(local.takes), each.key)
-  ingress               = try(each.value.routes, null) == null ? "ALLOW_INTERNAL_ONLY" : var.ingress
+  ingress               = try(each.value.routes, null) == null ? "ALLOW_INTERNAL_ONLY" : coalesce(var.ingress, local.ingress)
   environment           = local.environments["fn-${each.key}"]
-  secrets               = { for name in each.value.secrets : name => module.secret[name].name }
+  secrets               = { for name in local.workloads["fn-${each.key}"].secrets : name => module.secret[name].name }
   invokers = merge(
     contains(keys(local.takes), each.key) ? { push = module.push_account.member } : {},
     try(each.value.routes, null) == null ? {} : local.callers,
@@ -226,7 +226,7 @@ module "job" {
   retries               = each.value.retries
   timeout_seconds       = each.value.timeout_seconds
   environment           = local.environments["job-${each.key}"]
-  secrets               = { for name in each.value.secrets : name => module.secret[name].name }
+  secrets               = { for name in local.workloads["job-${each.key}"].secrets : name => module.secret[name].name }
   deletion_protection   = var.deletion_protection
   starter_role          = module.custom_role["job_starter"].name
   starters = {
@@ -246,7 +246,7 @@ module "topic" {
   project_id        = var.project_id
   region            = var.region
   name              = each.key
-  avro_schema       = fileexists("${path.root}/schemas/${each.key}.avsc") ? file("${path.root}/schemas/${each.key}.avsc") : null
+  avro_schema       = try(file("${path.module}/schemas/${each.key}.avsc"), null)
   dead_letter_topic = module.dead_letters.id
   pubsub_agent      = local.pubsub_agent
   publishers = {

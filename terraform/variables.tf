@@ -76,6 +76,22 @@ variable "settings" {
     condition     = length(setsubtract(keys(var.settings), local.settable)) == 0
     error_message = "Only what the catalogue lists under 'settings', LOG_LEVEL and PLATFORM_TIMEOUT_SECONDS can be set here; the rest follows from the other variables."
   }
+
+  validation {
+    condition     = var.public || !contains(keys(var.settings), "OPEN_ROUTES")
+    error_message = "OPEN_ROUTES lets callers in without a key, but Cloud Run lets nobody in without an identity: set public = true too."
+  }
+}
+
+variable "optional_secrets" {
+  type        = set(string)
+  default     = []
+  description = "Which secrets are used of those that need not be there, as 'SLACK_WEBHOOK_URL'. Each must have a value before what uses it is deployed."
+
+  validation {
+    condition     = length(setsubtract(var.optional_secrets, local.optional_secrets)) == 0
+    error_message = "Only what the catalogue lists under 'optional_secrets' can be used: ${join(", ", local.optional_secrets)}."
+  }
 }
 
 variable "bundles_dir" {
@@ -113,11 +129,11 @@ variable "invokers" {
 
 variable "ingress" {
   type        = string
-  default     = "ALLOW_ALL"
-  description = "From where the functions that have routes can be reached: ALLOW_INTERNAL_AND_GCLB behind a load balancer. The others take Pub/Sub's calls only."
+  default     = null
+  description = "From where the functions that have routes can be reached. Null: from everywhere, with a domain through the load balancer alone. The others take Pub/Sub's calls only."
 
   validation {
-    condition     = contains(["ALLOW_ALL", "ALLOW_INTERNAL_ONLY", "ALLOW_INTERNAL_AND_GCLB"], var.ingress)
+    condition     = var.ingress == null ? true : contains(["ALLOW_ALL", "ALLOW_INTERNAL_ONLY", "ALLOW_INTERNAL_AND_GCLB"], var.ingress)
     error_message = "Write ALLOW_ALL, ALLOW_INTERNAL_ONLY or ALLOW_INTERNAL_AND_GCLB."
   }
 }

@@ -6,8 +6,8 @@ variable "domain" {
   description = "The domain of the load balancer. Null: none is made, and each function is called at its own address."
 
   validation {
-    condition     = var.domain == null || var.ingress != "ALLOW_INTERNAL_ONLY"
-    error_message = "A load balancer can't reach functions that take internal calls only: set ingress = \"ALLOW_INTERNAL_AND_GCLB\"."
+    condition     = var.domain == null || contains(["", "ALLOW_INTERNAL_AND_GCLB"], var.ingress == null ? "" : var.ingress)
+    error_message = "Behind a load balancer, ingress is ALLOW_INTERNAL_AND_GCLB: it must reach the functions, and whoever walks around it could name any address as their own. Leave it out."
   }
 }
 

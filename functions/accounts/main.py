@@ -63,7 +63,9 @@ class KeyBody(Body):
 
     name: Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]{1,80}$")]
     role: RoleName = "predictor"
-    models: Annotated[tuple[Annotated[str, Field(max_length=80)], ...] | None, Field(min_length=1)] = None
+    models: Annotated[
+        tuple[Annotated[str, Field(max_length=80)], ...] | None, Field(min_length=1, max_length=100)
+    ] = None
     days: Annotated[int | None, Field(ge=1, le=MAX_KEY_DAYS)] = None
 
 
@@ -165,6 +167,7 @@ async def register(call: Call, body: RegisterBody) -> UserAnswer:
         invitation=revealed(body.invitation),
         bootstrap=revealed(body.bootstrap),
     )
+    call.change.after = {"user": user.id, "email": user.email, "role": user.role.label}
     return answer(user)
 
 
@@ -311,7 +314,10 @@ async def revoke_key(call: Call, key_id: str) -> KeyAnswer:
     is_own = key is not None and key.owner_id == (identity.user_id or identity.name)
     if key is None or not (is_own or identity.role >= Role.ADMIN):
         raise NotFound(f"There is no key {key_id!r}. GET /auth/keys lists them.")
-    return KeyAnswer(**(await asyncio.to_thread(keys.revoke, key_id)).shown())
+    call.change.before = {"key": key.prefix, "owner_id": key.owner_id, "revoked_at": key.revoked_at}
+    revoked = await asyncio.to_thread(keys.revoke, key_id)
+    call.change.after = {"revoked_at": revoked.revoked_at}
+    return KeyAnswer(**revoked.shown())
 
 
 def logged_in(identity: Identity) -> str:

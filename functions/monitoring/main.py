@@ -151,6 +151,7 @@ class HistoryList(Answer):
 @function.get("/monitoring/drift")
 async def drift(call: Call, query: DriftQuery) -> DriftAnswer:
     """The newest check of a model's drift."""
+    call.identity.require_model(query.model)
     newest = await asyncio.to_thread(call.instance.drift_checks.newest, query.model)
     if newest is None:
         raise NotFound(
@@ -227,13 +228,15 @@ async def recent(call: Call, query: RecentQuery) -> PredictionList:
         limit=query.limit,
         cursor=query.cursor,
     )
-    return PredictionList(predictions=[dict(d.data) for d in page.documents], cursor=page.cursor)
+    shown = [dict(d.data) for d in page.documents if call.identity.may_use(d.data["model_id"])]
+    return PredictionList(predictions=shown, cursor=page.cursor)
 
 
 @function.get("/predictions/{prediction_id}")
 async def prediction(call: Call, prediction_id: str) -> StoredPrediction:
     """One prediction with its features and ids, as the audit keeps it, its lineage and its outcome."""
     record = await call.instance.audit.wait_for_record(prediction_id)
+    call.identity.require_model(record["model_id"])
     lineage = await asyncio.to_thread(call.instance.lineage.of, record)
     outcome = await asyncio.to_thread(call.instance.outcomes.get, prediction_id)
     return StoredPrediction(
@@ -246,6 +249,7 @@ async def prediction(call: Call, prediction_id: str) -> StoredPrediction:
 @function.get("/monitoring/performance")
 async def performance(call: Call, query: PerformanceQuery) -> LivePerformance:
     """What settled predictions of a version were worth, beside naive rules and beside its validation."""
+    call.identity.require_model(query.model)
     report = await asyncio.to_thread(call.instance.performance.report, query.model, query.window)
     return LivePerformance(**report.json())
 

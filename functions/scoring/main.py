@@ -151,18 +151,23 @@ async def score(call: Call, body: ScoringBody) -> ScoringState:
 async def scorings(call: Call, query: ScoringsQuery) -> ScoringList:
     """All scorings."""
     page = await asyncio.to_thread(call.instance.scoring_desk.list, limit=query.limit, cursor=query.cursor)
-    return ScoringList(scorings=[ScoringState(**one.json()) for one in page.scorings], cursor=page.cursor)
+    scorings = [one for one in page.scorings if call.identity.may_use(one.request.model)]
+    return ScoringList(scorings=[ScoringState(**one.json()) for one in scorings], cursor=page.cursor)
 
 
 @function.get("/predict/jobs/{scoring_id}")
 async def scoring(call: Call, scoring_id: str) -> ScoringAnswer:
     """One scoring: how far it is, its parts, and the symbols that failed."""
-    return answer(await asyncio.to_thread(call.instance.scoring_desk.status, scoring_id))
+    found = await asyncio.to_thread(call.instance.scoring_desk.status, scoring_id)
+    call.identity.require_model(found[0].request.model)
+    return answer(found)
 
 
 @function.post("/predict/jobs/{scoring_id}/cancel")
 async def cancel(call: Call, scoring_id: str) -> ScoringAnswer:
     """Ask a scoring to stop. The parts that are written stay."""
+    scoring, _ = await asyncio.to_thread(call.instance.scoring_desk.status, scoring_id)
+    call.identity.require_model(scoring.request.model)
     return answer(await asyncio.to_thread(call.instance.scoring_desk.cancel, scoring_id))
 
 

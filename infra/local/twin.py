@@ -125,6 +125,8 @@ class Twin:
                 http="httptools",
                 lifespan="off",
                 access_log=False,
+                proxy_headers=False,  # the functions read these themselves, by TRUSTED_PROXIES
+                server_header=False,
                 log_level="warning",
                 timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=GRACE_SECONDS,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from shared.access import backoff
@@ -18,7 +19,7 @@ from shared.access.tokens import ACCESS_TTL, AccessTokens
 from shared.access.users import User, Users, normalised
 from shared.config import Registration
 from shared.errors import Conflict, Forbidden, NotFound, Unauthenticated
-from shared.platform.ports import Secrets
+from shared.platform.ports import Now, Secrets
 
 BOOTSTRAP_SECRET: Final = "bootstrap-secret"  # noqa: S105 - the secret's name, not its value
 SELF: Final = "self"
@@ -50,6 +51,7 @@ class Accounts:
         login_backoff: LoginBackoff,
         secrets: Secrets,
         registration: Registration,
+        now: Now,
     ) -> None:
         self._users = users
         self._sessions = sessions
@@ -59,6 +61,7 @@ class Accounts:
         self._backoff = login_backoff
         self._secrets = secrets
         self._registration = registration
+        self._now = now
 
     def register(
         self,
@@ -112,11 +115,13 @@ class Accounts:
         Raises:
             Unauthenticated: which of the two is wrong, isn't said, and takes as long.
             TooManyRequests: too many failed for this account or from this address.
+            Conflict: the password was changed in the same instant.
         """
+        proven_at = self._now()
         user = self._proven(lambda: self._users.by_email(email), email, password, ip)
         if self._passwords.is_outdated(user.password_hash):
-            user = self._users.set_password(user.id, self._passwords.hash(password), ends_sessions=False)
-        return user, self._tokens_of(self._sessions.begin(user.id))
+            user = self._users.set_password(user, self._passwords.hash(password), ends_sessions=False)
+        return user, self._tokens_of(self._sessions.begin(user.id, proven_at))
 
     def refresh(self, refresh_token: str) -> Tokens:
         """New tokens for a refresh token, which is good no more.
@@ -140,13 +145,15 @@ class Accounts:
         Raises:
             Unauthenticated: the old one is wrong.
             InvalidInput: the new one.
+            Conflict: it was changed in the same instant.
             TooManyRequests
         """
         user = self._users.get(user_id)
         require_password(new, user.email, "/new_password")
-        self._proven(lambda: self._users.find(user_id), user.email, old, ip)
-        changed = self._users.set_password(user_id, self._passwords.hash(new))
-        return changed, self._tokens_of(self._sessions.begin(user_id))
+        proven = self._proven(lambda: self._users.find(user_id), user.email, old, ip)
+        changed = self._users.set_password(proven, self._passwords.hash(new))
+        session = self._sessions.begin(user_id, datetime.fromisoformat(changed.sessions_from))
+        return changed, self._tokens_of(session)
 
     def _proven(self, find: Callable[[], User | None], email: str, password: str, ip: str) -> User:
         """The user, once the password is right. Asked again afterwards, whoever waits hears nothing: so that

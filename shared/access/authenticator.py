@@ -13,7 +13,8 @@ from shared.access.identity import Identity
 from shared.access.sessions import Sessions
 from shared.access.tokens import AccessTokens
 from shared.access.users import User, Users
-from shared.errors import Unauthenticated
+from shared.errors import EngineError, Unauthenticated
+from shared.logs import LOGGER
 from shared.platform.ports import Now
 
 MAX_REMEMBERED: Final = 10_000
@@ -84,8 +85,16 @@ class Authenticator:
         owner = self._users.find(key.owner_id)
         if owner is not None and owner.disabled:
             raise Unauthenticated(f"The owner of the API key {key.prefix} is disabled.")
-        self._keys.note_use(key)
+        self._note_use(key)
         return _identity(key, owner), seconds_left
+
+    def _note_use(self, key: ApiKey) -> None:
+        """Best effort: a good key opens doors also where nobody can write down that it did."""
+        try:
+            self._keys.note_use(key)
+        except EngineError as error:
+            facts = {"key": key.prefix, "why": error.detail}
+            LOGGER.warning("the use of a key isn't noted", extra={"facts": facts})
 
     def _user(self, presented: str) -> tuple[Identity, float]:
         claims = self._tokens.verify(presented)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from shared.access.addresses import network_of
+from shared.access.users import folded
 from shared.errors import TooManyRequests
 from shared.platform.cas import update
 from shared.platform.ports import Data, Delete, Documents, Now
@@ -32,11 +34,11 @@ class Subject:
 
 
 def account(email: str) -> Subject:
-    return Subject("account", email.strip().casefold(), free=5)
+    return Subject("account", folded(email), free=5)
 
 
 def address(ip: str) -> Subject:
-    return Subject("address", ip, free=25)
+    return Subject("address", network_of(ip), free=25)
 
 
 class LoginBackoff:

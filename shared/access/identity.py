@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from shared.access.credentials import API_KEY
-from shared.access.roles import EVENTS_ROUTE, Role
+from shared.access.roles import EVENTS_ROUTE, FOR_SOME_MODELS, Role
 from shared.config import Environment, Settings
 from shared.errors import Forbidden, NotFound, Unauthenticated
 from shared.platform.ports import Identities, Secrets
@@ -35,15 +35,17 @@ class Identity:
     models: frozenset[str] | None = None
 
     def may_use(self, model: str) -> bool:
-        """Whether the caller may use the model of this name. What it mayn't, it isn't told of either."""
-        return self.models is None or model in self.models
+        """Whether the caller may use the model that this is the name or a version of. What it mayn't, it
+        isn't told of either.
+        """
+        return self.models is None or _VERSION.sub("", model) in self.models
 
     def require_model(self, model: str) -> None:
         """
         Raises:
             NotFound: the caller mayn't use the model that this is the name or a version of.
         """
-        if self.models is not None and _VERSION.sub("", model) not in self.models:
+        if self.models is not None and not self.may_use(model):
             raise NotFound(
                 f"There is no model {model!r} for this key: it is for {', '.join(sorted(self.models))}."
             )
@@ -143,6 +145,8 @@ class Gatekeeper:
 
     def _let_in(self, route: str, identity: Identity, key: str | None) -> Identity:
         needed = self._roles[route]
+        if identity.models is not None and needed > Role.PUBLIC and route not in FOR_SOME_MODELS:
+            raise Forbidden(f"{route} tells of all models, and this key is for some: take another one.")
         if identity.role >= needed or route in self._open:
             return identity
         if key is None:

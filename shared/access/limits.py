@@ -14,7 +14,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from shared.access.identity import Identity
+from shared.access.addresses import network_of
+from shared.access.identity import ADMIN, Identity
 from shared.access.roles import EVENTS_ROUTE, Role
 from shared.errors import TooManyRequests
 from shared.logs import LOGGER
@@ -29,6 +30,8 @@ HOURLY_SHARE: Final = 0.5
 MAX_POSTPONED: Final = 1_000
 _HOUR_SECONDS: Final = 3_600
 _COMPLAIN_EVERY_SECONDS: Final = 60.0
+_LEFT_ALONE_SECONDS: Final = 5.0
+"""So long nobody asks a Redis that didn't answer: else every call would wait for it in vain."""
 
 
 class Kind(StrEnum):
@@ -120,11 +123,12 @@ class Limits:
         self._seconds = window_seconds
         self._redis_url = redis_url
         self._lock = threading.Lock()
-        self._postponed: list[tuple[Kind, Role, str, int]] = []
+        self._postponed: list[tuple[Kind, Role, str, int, str | None]] = []
         self._counter: RateLimiter | None = None
         self._spare: RateLimiter | None = None
         self._windows: dict[tuple[Kind, Role], tuple[tuple[Window, RateLimitItem], ...]] = {}
         self._complained_at = float("-inf")
+        self._left_alone_until = float("-inf")
 
     @property
     def is_on(self) -> bool:
@@ -154,22 +158,29 @@ class Limits:
                 else self._spare
             )
             postponed, self._postponed = self._postponed, []
-        for kind, role, subject, cost in postponed:
-            self.count(kind, role, subject, cost)
+        for asked in postponed:
+            self.count(*asked)
 
-    def postpone(self, kind: Kind, role: Role, subject: str, cost: int = 1) -> None:
+    def postpone(
+        self, kind: Kind, role: Role, subject: str, cost: int = 1, owner: str | None = None
+    ) -> None:
         """Count a call once the library is loaded."""
         with self._lock:
             if len(self._postponed) < MAX_POSTPONED:
-                self._postponed.append((kind, role, subject, cost))
+                self._postponed.append((kind, role, subject, cost, owner))
 
-    def count(self, kind: Kind, role: Role, subject: str, cost: int = 1) -> Standing:
-        """Count a call, unless one of its windows is full: where it then stands. Loads the library first."""
-        return self._standing(kind, role, subject, cost, counted=True)
+    def count(
+        self, kind: Kind, role: Role, subject: str, cost: int = 1, owner: str | None = None
+    ) -> Standing:
+        """Count a call, unless one of its windows is full: where it then stands. Loads the library first.
+
+        The longest window counts for `owner`, where there is one: whose keys are many, may call no more often.
+        """
+        return self._standing(kind, role, (subject, owner or subject), cost, counted=True)
 
     def look(self, kind: Kind, role: Role, subject: str) -> Standing:
         """Where a caller stands, without counting."""
-        return self._standing(kind, role, subject, 1, counted=False)
+        return self._standing(kind, role, (subject, subject), 1, counted=False)
 
     def windows(self, kind: Kind, role: Role) -> Sequence[Window]:
         """The windows of a kind of routes for a role."""
@@ -180,28 +191,42 @@ class Limits:
             return (short,)
         return (short, Window(f"{kind}-hour", per_hour, _HOUR_SECONDS))
 
-    def _standing(self, kind: Kind, role: Role, subject: str, cost: int, *, counted: bool) -> Standing:
+    def _standing(
+        self, kind: Kind, role: Role, subjects: tuple[str, str], cost: int, *, counted: bool
+    ) -> Standing:
         if self._counter is None:
             self.load()
-        counter = self._counter
-        assert counter is not None  # noqa: S101 - loaded above
+        counter, spare = self._counter, self._spare
+        assert counter is not None and spare is not None  # noqa: S101 - loaded above
+        if time.monotonic() < self._left_alone_until:
+            counter = spare
         try:
-            return self._of(counter, kind, role, subject, cost, counted=counted)
+            return self._of(counter, kind, role, subjects, cost, counted=counted)
         except Exception as error:
             if self._redis_url is None or not _is_of_storage(error):
                 raise
+            self._left_alone_until = time.monotonic() + _LEFT_ALONE_SECONDS
             self._complain(error)
-            assert self._spare is not None  # noqa: S101 - loaded above
-            return self._of(self._spare, kind, role, subject, cost, counted=counted)
+            return self._of(spare, kind, role, subjects, cost, counted=counted)
 
     def _of(
-        self, counter: RateLimiter, kind: Kind, role: Role, subject: str, cost: int, *, counted: bool
+        self,
+        counter: RateLimiter,
+        kind: Kind,
+        role: Role,
+        subjects: tuple[str, str],
+        cost: int,
+        *,
+        counted: bool,
     ) -> Standing:
         items = self._items(kind, role)
+        subject, owner = subjects
+        asked = [(window, item, subject) for window, item in items[:-1]]
+        asked += [(window, item, owner) for window, item in items[-1:]]
         ask = counter.hit if counted else counter.test
-        full = next((one for one in items if not ask(one[1], subject, cost=cost)), None)
-        window, item = full or items[0]
-        stats = counter.get_window_stats(item, subject)
+        full = next((one for one in asked if not ask(one[1], one[2], cost=cost)), None)
+        window, item, whose = full or asked[0]
+        stats = counter.get_window_stats(item, whose)
         reset = max(1, round(stats.reset_time - time.time()))
         windows = tuple(window for window, _ in items)
         return Standing(windows, window, max(0, stats.remaining), reset, full is None)
@@ -228,7 +253,15 @@ class Limits:
 
 def subject_of(identity: Identity, ip: str) -> str:
     """Whose calls are counted together: those of a key, of a user, or of an address."""
-    return identity.key_id or identity.user_id or (identity.name if identity.role is Role.ADMIN else ip)
+    named = identity.key_id or identity.user_id
+    return named or (identity.name if identity.role is Role.ADMIN else network_of(ip))
+
+
+def owner_of(identity: Identity) -> str | None:
+    """Whose calls are counted together over the longest window: those of a user and of all their keys. The
+    keys of the operator who set the platform up serve many, and are counted one by one.
+    """
+    return None if identity.user_id == ADMIN.name else identity.user_id
 
 
 def _is_of_storage(error: Exception) -> bool:

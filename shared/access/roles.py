@@ -105,3 +105,39 @@ ROLES: Final = MappingProxyType(
     }
 )
 """Route -> the least role that may call it."""
+
+FOR_SOME_MODELS: Final = frozenset(
+    {
+        "GET /",
+        "GET /docs",
+        "GET /docs/assets/{file}",
+        "GET /openapi.json",
+        "GET /symbols",
+        "GET /candles",
+        "GET /price/latest",
+        "GET /features",
+        "GET /predict",
+        "POST /predict/batch",
+        "POST /predict/jobs",
+        "GET /predict/jobs",
+        "GET /predict/jobs/{scoring_id}",
+        "POST /predict/jobs/{scoring_id}/cancel",
+        "GET /predictions/recent",
+        "GET /predictions/{prediction_id}",
+        "GET /monitoring/performance",
+        "GET /monitoring/drift",
+        "GET /monitoring/quality",
+        "GET /models",
+        "GET /models/{id}",
+        "GET /model/{id}",
+        "GET /models/{id}/report",
+        "GET /models/{name}/promotions",
+        "POST /models/activate/{id}",
+        "POST /admin/activate/{id}",
+        "POST /models/{name}/rollback",
+        "GET /auth/me",
+    }
+)
+"""What a key for some models may call beside public routes: these heed its models, or tell of none. A new route
+is closed to such keys until it stands here.
+"""

@@ -37,13 +37,15 @@ class Sessions:
         self._documents = documents
         self._now = now
 
-    def begin(self, user_id: str) -> Session:
-        """A new session of a user who has just logged in."""
+    def begin(self, user_id: str, proven_at: datetime) -> Session:
+        """A new session of a user who has just logged in. It counts from `proven_at`, when the user was read
+        whose password was right: what has ended the user's sessions since, has ended this one, too.
+        """
         token = new_credential(REFRESH)
         at = self._now()
         data: dict[str, Any] = {
             "user_id": user_id,
-            "began_at": utc(at),
+            "began_at": utc(proven_at),
             "hash": token.hash,
             "ended_at": None,
             "why_ended": None,

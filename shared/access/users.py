@@ -21,6 +21,7 @@ BOOTSTRAPS: Final = "bootstraps"
 FIRST_ADMIN: Final = "first-admin"
 """The document whose being there says that the first admin has been made."""
 
+_NOBODY: Final = "nobody"  # no user has this id
 _LOCAL_PART = r"[^@\s\x00-\x1f\x7f<>()\[\],;:\\\"]{1,64}"
 _EMAIL = re.compile(_LOCAL_PART + r"@(?=.{1,253}\Z)[^@\s.]{1,63}(\.[^@\s.]{1,63})+\Z")
 
@@ -103,13 +104,11 @@ class Users:
         return self._documents.get(BOOTSTRAPS, FIRST_ADMIN) is not None
 
     def by_email(self, email: str) -> User | None:
-        """The user with this address, or None: also where it isn't one."""
-        try:
-            address = normalised(email)
-        except InvalidInput:
-            return None
-        found = self._documents.get(EMAILS, _email_id(address))
-        return None if found is None else self.find(found.data["user_id"])
+        """The user with this address, or None: also where it isn't one. It reads as often then, so that the
+        time doesn't tell.
+        """
+        found = self._documents.get(EMAILS, _email_id(folded(email)))
+        return self.find(_NOBODY if found is None else found.data["user_id"])
 
     def find(self, user_id: str) -> User | None:
         found = self._documents.get(USERS, user_id)
@@ -130,12 +129,24 @@ class Users:
         page = self._documents.query(USERS, order_by=[Order("email")], limit=limit, cursor=cursor)
         return UserPage([_user_of(document) for document in page.documents], page.cursor)
 
-    def set_password(self, user_id: str, password_hash: str, *, ends_sessions: bool = True) -> User:
-        """A new password, which ends all sessions; not where only its hash was renewed."""
+    def set_password(self, proven: User, password_hash: str, *, ends_sessions: bool = True) -> User:
+        """A new password, which ends all sessions; not where only its hash was renewed. `proven` is the user
+        as it was when the present password was shown.
+
+        Raises:
+            Conflict: the password was changed since.
+        """
         changes: dict[str, Any] = {"password_hash": password_hash}
         if ends_sessions:
             changes["sessions_from"] = utc(self._now())
-        return self._changed(user_id, changes)
+
+        def change(data: Data | None) -> Data | None:
+            if data is None or data["password_hash"] != proven.password_hash:
+                raise Conflict("The password was changed a moment ago: log in with that one.")
+            return {**data, **changes}
+
+        document = update(self._documents, USERS, proven.id, change)
+        return self.get(proven.id) if document is None else _user_of(document)
 
     def set_role(self, user_id: str, role: Role) -> User:
         return self._changed(user_id, {"role": role.label})
@@ -154,14 +165,19 @@ class Users:
         return _user_of(document)
 
 
+def folded(email: str) -> str:
+    """Composed, and in small letters: addresses that are the same to us are the same text."""
+    return unicodedata.normalize("NFKC", email).strip().casefold()
+
+
 def normalised(email: str) -> str:
-    """The address as it is kept and compared: composed, and in small letters.
+    """The address as it is kept and compared.
 
     Raises:
         InvalidInput
     """
-    address = unicodedata.normalize("NFKC", email).strip().casefold()
-    if _EMAIL.match(address) is None:
+    address = folded(email)
+    if _EMAIL.match(address) is None or not address.isprintable():
         raise InvalidInput(
             "The email address must look like name@example.org.",
             errors=[FieldError("/email", "must look like name@example.org")],

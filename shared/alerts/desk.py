@@ -90,7 +90,8 @@ class AlertDesk:
         if alert.state is State.ACKNOWLEDGED:
             raise Conflict(f"{alert.acknowledged_by} looks after the alert {alert_id} already.")
         self._require_open(alert)
-        return self._said(alert, {"state": "acknowledged", "by": by, "note": note})
+        words = {"body": f"{by} looks after it.", **({} if note is None else {"note": note})}
+        return self._said(alert, {"state": "acknowledged", "by": by, **words})
 
     def resolve(self, alert_id: str, *, by: str, why: str) -> AlertRecord:
         """`by` says that it is over. When it is seen again, that is a new alert.

@@ -34,11 +34,13 @@ class Client:
     def __init__(
         self,
         target: Target,
-        credentials: Credentials,
+        credentials: Credentials | None = None,
         *,
         on_replay: Callable[[datetime], None] = lambda _: None,
     ) -> None:
-        """`on_replay` hears once if the engine plays history, with the time that it is there."""
+        """`credentials` has the logins to present; without, none are. `on_replay` hears once if the engine
+        plays history, with the time that it is there.
+        """
         self.target = target
         self._credentials = credentials
         self._on_replay = on_replay
@@ -57,17 +59,13 @@ class Client:
     def delete(self, path: str, **query: Any) -> Document:
         return self._json(self._call("DELETE", path, params=query))
 
-    def remember(self, login: Login) -> None:
-        """Present this login from now on, in later commands too."""
-        self._credentials.keep(self.target.url, login)
-
-    def end_session(self) -> str:
+    def end_session(self, credentials: Credentials) -> str:
         """Log out, here and there; gives who it was.
 
         Raises:
             CliProblem: nobody is logged in.
         """
-        login = self._credentials.find(self.target.url)
+        login = credentials.find(self.target.url)
         if login is None:
             raise wrong_usage(f"Nobody is logged in at {self.target.url}: 'mlengine login EMAIL' does that.")
         try:
@@ -75,7 +73,7 @@ class Client:
         except CliProblem as failure:
             if failure.document.get("status") != HTTPStatus.UNAUTHORIZED:  # that one is over already
                 raise
-        self._credentials.forget(self.target.url)
+        credentials.forget(self.target.url)
         return login.email
 
     def page(self, path: str) -> bytes:
@@ -119,27 +117,27 @@ class Client:
         if path in _WAYS_IN:
             return {}
         if self.target.api_key is None or not self.target.is_given:
-            login = self._renewed()
+            login = None if self._credentials is None else self._renewed(self._credentials)
             if login is not None:
                 return {"authorization": f"Bearer {login.access_token}"}
         return {"x-api-key": self.target.api_key} if self.target.api_key else {}
 
-    def _renewed(self) -> Login | None:
-        login = self._credentials.find(self.target.url)
+    def _renewed(self, credentials: Credentials) -> Login | None:
+        login = credentials.find(self.target.url)
         if login is None or not login.is_stale:
             return login
-        with self._credentials.alone():
-            login = self._credentials.find(self.target.url)  # somebody else may have renewed it meanwhile
+        with credentials.alone():
+            login = credentials.find(self.target.url)  # somebody else may have renewed it meanwhile
             if login is None or not login.is_stale:
                 return login
             answer = self._send("POST", _REFRESH, json={"refresh_token": login.refresh_token})
             if answer.status_code == HTTPStatus.UNAUTHORIZED:
-                self._credentials.forget(self.target.url)
+                credentials.forget(self.target.url)
                 raise _logged_out(login.email)
             if not answer.is_success:
                 raise self._refusal(answer)
             renewed = Login.of(login.email, self._json(answer))
-            self._credentials.keep(self.target.url, renewed)
+            credentials.keep(self.target.url, renewed)
             return renewed
 
     @cached_property

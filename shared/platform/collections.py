@@ -65,7 +65,9 @@ COLLECTIONS: Final[Mapping[str, Collection]] = MappingProxyType(
         "alerts": Collection("alerts: what was seen, how often, and who looks after it"),
         "notifications": Collection("what was told on which channel", expires_field="expires_at"),
         "heard-alerts": Collection(
-            "which events of alerts were applied, and what goes out of them", expires_field="expires_at", kept=False
+            "which events of alerts were applied, and what goes out of them",
+            expires_field="expires_at",
+            kept=False,
         ),
         "watch-causes": Collection("which causes the monitors have an alert for"),
         "dead-letters": Collection("events that were given up, and why"),

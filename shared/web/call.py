@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from shared.access.identity import ANONYMOUS, Caller, Identity
 from shared.access.limits import Standing
+from shared.errors import MalformedRequest
 from shared.instance import Instance
 
+_FORWARDED = b"x-forwarded-for"
+_SINGLE = frozenset({b"authorization", b"x-api-key", b"idempotency-key", b"content-type", b"host", b"origin"})
 _MAX_ADDRESS = 45  # of an IPv6 address with an IPv4 tail
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
@@ -69,12 +72,32 @@ class Call:
         return (time.perf_counter() - self.started) * 1_000
 
 
+def headers_of(raw: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """By name. What proxies add to in lines of their own is one list (RFC 9110, section 5.3)."""
+    found: dict[bytes, bytes] = {}
+    for name, value in raw:
+        found[name] = value if name != _FORWARDED or name not in found else found[name] + b"," + value
+    return found
+
+
+def require_single(raw: Iterable[tuple[bytes, bytes]]) -> None:
+    """
+    Raises:
+        MalformedRequest: a header that says who calls or what is asked comes twice. Whoever looks at the first
+            one would judge another request than whoever looks at the last.
+    """
+    names = [name for name, _ in raw if name in _SINGLE]
+    if len(names) != len(set(names)):
+        twice = sorted({name.decode() for name in names if names.count(name) > 1})
+        raise MalformedRequest(f"These headers may come once: {', '.join(twice)}.")
+
+
 def client_address(headers: Mapping[bytes, bytes], peer: tuple[str, int] | None, trusted_proxies: int) -> str:
     """Who called: behind `trusted_proxies` proxies that each append whom they heard it from to
     `X-Forwarded-For`, the entry of the outermost; what stands before it is the caller's own word.
     """
     if trusted_proxies > 0:
-        entries = headers.get(b"x-forwarded-for", b"").decode("latin-1").split(",")
+        entries = headers.get(_FORWARDED, b"").decode("latin-1").split(",")
         if len(entries) >= trusted_proxies:
             return entries[-trusted_proxies].strip()[:_MAX_ADDRESS]
     return "" if peer is None else peer[0]

@@ -21,6 +21,7 @@ LEASE_SECONDS: Final = 300.0
 """After this a call that never ended counts as lost: no function that changes something runs longer."""
 
 REPLAYED: Final = "idempotency-replayed"
+_REFUSED: Final = 400
 _SERVER_ERROR: Final = 500
 _TOO_MANY: Final = 429
 
@@ -101,7 +102,8 @@ async def _settle(call: Call, begun: Begun | None, response: Response | None, *,
             await asyncio.to_thread(keys.forget, begun)
             return
         answered = Answered(response.status_code, response.media_type, bytes(response.body))
-        await asyncio.to_thread(keys.finish, begun, answered, holds_secret=holds_secret)
+        is_secret = holds_secret and response.status_code < _REFUSED
+        await asyncio.to_thread(keys.finish, begun, answered, holds_secret=is_secret)
     except EngineError as error:
         _log_lost("the answer isn't kept for its Idempotency-Key", call, error)
 

@@ -21,7 +21,7 @@ from shared.logs import log_request
 from shared.monitoring.latency.process import process_age_seconds
 from shared.platform.clock import CLOCK_HEADER
 from shared.platform.ports import Event
-from shared.web.call import Call, client_address, request_id, traceparent
+from shared.web.call import Call, client_address, headers_of, request_id, require_single, traceparent
 from shared.web.changes import carry_out
 from shared.web.cors import cors_headers, is_preflight, preflight
 from shared.web.delivery import EventHandler, handle, topic_of
@@ -122,7 +122,7 @@ class Function:
     async def answer(self, request: Request) -> Response:
         """Answer one request. Whatever happens, the answer is well formed and logged once."""
         _widen(asyncio.get_running_loop())
-        headers = dict(request.scope["headers"])
+        headers = headers_of(request.scope["headers"])
         call = self._call(request.scope["path"], headers, request.scope.get("client"))
         call.instance.measurements.publish_if_due()
         response = await respond(lambda: self._handle(request, headers, call), call)
@@ -141,6 +141,7 @@ class Function:
 
     async def _handle(self, request: Request, headers: Mapping[bytes, bytes], call: Call) -> Response:
         path = request.scope["path"]
+        require_single(request.scope["headers"])
         if is_preflight(request.method, headers):
             call.facts["route"] = "OPTIONS"
             origins = call.instance.settings.cors_allow_origins

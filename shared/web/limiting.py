@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-from shared.access.identity import Identity
-from shared.access.limits import Kind, Limits, Standing, kind_of, subject_of
+from shared.access.addresses import network_of
+from shared.access.identity import ANONYMOUS, Identity
+from shared.access.limits import Kind, Limits, Standing, kind_of, owner_of, subject_of
 from shared.access.roles import Role
+from shared.logs import LOGGER
 from shared.web.call import Call
 from shared.web.route import Route
 
@@ -21,7 +23,8 @@ async def limit(call: Call, route: Route, cost: int = 1) -> None:
     """
     kind = kind_of(route.name, changes=route.changes)
     if kind is not None and cost > 0:
-        standing = await _count(call, kind, call.identity, cost)
+        who = ANONYMOUS if kind is Kind.LOGIN else call.identity  # guesses count for the address, key or not
+        standing = await _count(call, kind, who, cost)
         if standing is not None:
             call.standing = standing
             standing.require()
@@ -33,15 +36,15 @@ async def require_calm(call: Call) -> None:
         TooManyRequests: too many wrong credentials came from this address.
     """
     limits = call.instance.limits
-    if limits.is_on and (limits.is_loaded or limits.blocks):
-        subject = (Kind.REFUSED, Role.PUBLIC, call.ip)
+    if limits.is_on and limits.is_loaded:
+        subject = (Kind.REFUSED, Role.PUBLIC, network_of(call.ip))
         standing = await asyncio.to_thread(limits.look, *subject) if limits.blocks else limits.look(*subject)
         standing.require()
 
 
 async def note_refused(call: Call) -> None:
     """Count a wrong credential."""
-    await _count(call, Kind.REFUSED, Identity("", Role.PUBLIC), 1)
+    await _count(call, Kind.REFUSED, ANONYMOUS, 1)
 
 
 def load_soon(limits: Limits) -> None:
@@ -49,17 +52,21 @@ def load_soon(limits: Limits) -> None:
     if limits.is_on and not limits.is_loaded and not _loading:
         future = asyncio.get_running_loop().run_in_executor(None, limits.load)
         _loading.add(future)
-        future.add_done_callback(_loading.discard)
+        future.add_done_callback(_loaded)
+
+
+def _loaded(future: asyncio.Future[None]) -> None:
+    _loading.discard(future)
+    if not future.cancelled() and (error := future.exception()) is not None:
+        LOGGER.error("limits can't be loaded: nobody is limited", extra={"facts": {"why": type(error).__name__}})
 
 
 async def _count(call: Call, kind: Kind, identity: Identity, cost: int) -> Standing | None:
     limits = call.instance.limits
     if not limits.is_on:
         return None
-    asked = (kind, identity.role, subject_of(identity, call.ip), cost)
-    if limits.blocks:
-        return await asyncio.to_thread(limits.count, *asked)
-    if limits.is_loaded:
-        return limits.count(*asked)
-    limits.postpone(*asked)
-    return None
+    asked = (kind, identity.role, subject_of(identity, call.ip), cost, owner_of(identity))
+    if not limits.is_loaded:
+        limits.postpone(*asked)
+        return None
+    return await asyncio.to_thread(limits.count, *asked) if limits.blocks else limits.count(*asked)

@@ -54,6 +54,68 @@ run "settings_go_to_who_reads_them" {
   }
 }
 
+run "what_every_function_has_is_added_to_its_own" {
+  command = plan
+
+  assert {
+    condition = alltrue([
+      for name, entry in local.functions : length(setsubtract(
+        concat(local.catalogue.every_function.publishes, local.catalogue.every_function.settings, local.catalogue.every_function.secrets),
+        concat(entry.publishes, entry.settings, entry.secrets),
+      )) == 0
+    ])
+    error_message = "Each function has what every function has."
+  }
+
+  assert {
+    condition     = contains(local.functions["fetch"].publishes, "candles.updated") && alltrue([for entry in local.functions : length(entry.publishes) == length(distinct(entry.publishes))])
+    error_message = "And its own besides, once."
+  }
+
+  assert {
+    condition     = alltrue([for key, environment in local.environments : environment["TRUSTED_PROXIES"] == "1" if startswith(key, "fn-")])
+    error_message = "At its own address, Cloud Run alone says who calls."
+  }
+}
+
+run "optional_secrets_are_attached_where_they_are_named" {
+  command = plan
+
+  variables {
+    optional_secrets = ["SLACK_WEBHOOK_URL"]
+  }
+
+  assert {
+    condition     = module.secret["SLACK_WEBHOOK_URL"].name == "slack-webhook-url" && length([for key, workload in local.workloads : key if contains(workload.secrets, "SLACK_WEBHOOK_URL")]) == 1
+    error_message = "It is made, for who tells Slack."
+  }
+
+  assert {
+    condition     = !contains(keys(module.secret), "REDIS_URL") && length([for key, workload in local.workloads : key if contains(workload.secrets, "REDIS_URL")]) == 0
+    error_message = "Those that nobody named are neither made nor attached: a reference without a value stops the function."
+  }
+}
+
+run "a_front_door_is_the_only_way_in" {
+  command = plan
+
+  variables {
+    domain   = "engine.example.com"
+    public   = true
+    settings = { OPEN_ROUTES = "GET /predict" }
+  }
+
+  assert {
+    condition     = local.environments["fn-predict"]["TRUSTED_PROXIES"] == "2" && local.ingress == "ALLOW_INTERNAL_AND_GCLB"
+    error_message = "Behind it, the caller is who it says; so nobody comes in beside it."
+  }
+
+  assert {
+    condition     = local.environments["fn-predict"]["OPEN_ROUTES"] == "GET /predict" && !contains(keys(local.environments["fn-audit"]), "OPEN_ROUTES")
+    error_message = "Who takes events only has no routes to open, and wouldn't start."
+  }
+}
+
 run "a_publisher_publishes_on_its_topics" {
   command = plan
 
@@ -133,6 +195,7 @@ run "refuses_each_wrong_value" {
     invokers         = { all = "allUsers" }
     ingress          = "all"
     min_instances    = { guess = 1 }
+    optional_secrets = ["ADMIN_API_KEY"]
     blob_expiry_days = { models = 90 }
   }
 
@@ -148,6 +211,7 @@ run "refuses_each_wrong_value" {
     var.invokers,
     var.ingress,
     var.min_instances,
+    var.optional_secrets,
     var.blob_expiry_days,
   ]
 }
@@ -160,4 +224,25 @@ run "refuses_production_without_protection" {
   }
 
   expect_failures = [var.deletion_protection]
+}
+
+run "refuses_a_way_around_the_front_door" {
+  command = plan
+
+  variables {
+    domain  = "engine.example.com"
+    ingress = "ALLOW_ALL"
+  }
+
+  expect_failures = [var.domain]
+}
+
+run "refuses_open_routes_where_nobody_gets_in" {
+  command = plan
+
+  variables {
+    settings = { OPEN_ROUTES = "GET /predict" }
+  }
+
+  expect_failures = [var.settings]
 }

@@ -64,7 +64,7 @@ class House:
 
     def with_registration(self, registration: Registration) -> Accounts:
         parts = (self.users, self.sessions, self.invitations, self.tokens, self.passwords, self.backoff)
-        return Accounts(*parts, self.secrets, registration)
+        return Accounts(*parts, self.secrets, registration, self.now)
 
     def rotate(self, keys: Sequence[str]) -> None:
         (self.folder / "secrets" / SIGNING_KEYS_SECRET).write_text(",".join(keys))

@@ -260,7 +260,7 @@ def test_a_hash_of_old_parameters_is_renewed_at_login_and_no_session_ends(ada: H
     assert user is not None
     before = login(ada)
     cheap = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
-    ada.users.set_password(user.id, cheap, ends_sessions=False)
+    ada.users.set_password(user, cheap, ends_sessions=False)
     login(ada)
     assert not ada.passwords.is_outdated(ada.users.get(user.id).password_hash)
     assert ada.accounts.refresh(before.refresh_token).access_token

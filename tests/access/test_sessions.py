@@ -12,7 +12,7 @@ from tests.access.conftest import House
 
 
 def test_each_refresh_gives_the_next_token_of_the_same_session(house: House) -> None:
-    first = house.sessions.begin("u")
+    first = house.sessions.begin("u", house.now())
     second = house.sessions.refresh(first.refresh_token.text)
     third = house.sessions.refresh(second.refresh_token.text)
     assert first.id == second.id == third.id
@@ -21,7 +21,7 @@ def test_each_refresh_gives_the_next_token_of_the_same_session(house: House) -> 
 
 
 def test_a_token_that_comes_again_ends_the_session_for_whoever_holds_it(house: House) -> None:
-    first = house.sessions.begin("u")
+    first = house.sessions.begin("u", house.now())
     second = house.sessions.refresh(first.refresh_token.text)
     with pytest.raises(Unauthenticated, match="used before"):
         house.sessions.refresh(first.refresh_token.text)
@@ -31,7 +31,7 @@ def test_a_token_that_comes_again_ends_the_session_for_whoever_holds_it(house: H
 
 
 def test_other_sessions_of_the_user_go_on(house: House) -> None:
-    stolen, other = house.sessions.begin("u"), house.sessions.begin("u")
+    stolen, other = house.sessions.begin("u", house.now()), house.sessions.begin("u", house.now())
     house.sessions.refresh(stolen.refresh_token.text)
     with pytest.raises(Unauthenticated):
         house.sessions.refresh(stolen.refresh_token.text)
@@ -39,7 +39,7 @@ def test_other_sessions_of_the_user_go_on(house: House) -> None:
 
 
 def test_used_by_many_in_the_same_instant_at_most_one_gets_in_and_the_session_ends(house: House) -> None:
-    first = house.sessions.begin("u")
+    first = house.sessions.begin("u", house.now())
     together = threading.Barrier(16)
 
     def use(_: int) -> Session | None:
@@ -58,7 +58,7 @@ def test_used_by_many_in_the_same_instant_at_most_one_gets_in_and_the_session_en
 
 
 def test_a_session_lives_for_seven_days_without_a_refresh(house: House) -> None:
-    session = house.sessions.begin("u")
+    session = house.sessions.begin("u", house.now())
     house.passes(days=6, hours=23)
     session = house.sessions.refresh(session.refresh_token.text)
     house.passes(days=6, hours=23)
@@ -77,13 +77,13 @@ def test_unknown_tokens_are_refused(house: House, text: str) -> None:
 
 
 def test_another_secret_of_a_known_session_counts_as_stolen(house: House) -> None:
-    session = house.sessions.begin("u")
+    session = house.sessions.begin("u", house.now())
     with pytest.raises(Unauthenticated, match="used before"):
         house.sessions.refresh(new_credential(REFRESH, session.id).text)
 
 
 def test_the_store_never_holds_the_token(house: House) -> None:
-    session = house.sessions.begin("u")
+    session = house.sessions.begin("u", house.now())
     stored = str(house.documents.get(SESSIONS, session.id))
     assert session.refresh_token.secret not in stored
     assert session.refresh_token.secret not in repr(session)

@@ -65,7 +65,7 @@ def _warm(profile: Profile, window: CurrentWindow) -> float:
 
 
 def _evidently(evidently: Environment, both: Path) -> dict[str, float]:
-    program = [str(evidently.python), str(EVIDENTLY)]
+    program = [str(evidently.python), "-W", "ignore", str(EVIDENTLY)]
     warm = json.loads(_run([*program, "warm", str(both)]))["seconds"]
     return {"warm": warm, **_cold([*program, "cold", str(both)])}
 
@@ -105,7 +105,7 @@ def agreement(
 
     file = work / "agreement.npz"
     np.savez(file, reference=reference, current=current)
-    theirs = json.loads(_run([str(evidently.python), str(EVIDENTLY), "values", str(file)]))
+    theirs = json.loads(_run([str(evidently.python), "-W", "ignore", str(EVIDENTLY), "values", str(file)]))
     result = check_drift(_profile(reference, None), CurrentWindow(current))
     ours = sorted(result.features, key=lambda one: one.name)
     exact = [float(ks_2samp(a, b).statistic) for a, b in zip(reference.T, current.T, strict=True)]
@@ -125,4 +125,4 @@ def evidently_alarms(
     file = work / "alarms.npz"
     arrays = {"reference": reference, **{f"window_{i}": window for i, window in enumerate(windows)}}
     np.savez(file, allow_pickle=False, **arrays)
-    return float(np.mean(json.loads(_run([str(evidently.python), str(EVIDENTLY), "alarms", str(file)]))))
+    return float(np.mean(json.loads(_run([str(evidently.python), "-W", "ignore", str(EVIDENTLY), "alarms", str(file)]))))

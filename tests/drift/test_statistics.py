@@ -20,9 +20,7 @@ Floats = NDArray[np.float32]
 values = arrays(
     np.float32, st.integers(30, 200), elements=st.floats(-100, 100, width=32).map(lambda v: round(v, 2))
 )
-shares = (
-    arrays(np.float64, 6, elements=st.floats(0, 1)).filter(lambda a: a.sum() > 0).map(lambda a: a / a.sum())
-)
+shares = arrays(np.int64, 6, elements=st.integers(0, 1_000)).filter(np.any).map(lambda n: n / n.sum())
 
 
 def column(reference: Floats) -> NumericColumn:

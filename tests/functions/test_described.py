@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # publishes no types
+from jsonschema import Draft202012Validator  # publishes no types
 
 from infra.catalogue import read_catalogue
 from infra.openapi import generate

@@ -15,6 +15,9 @@ from typing import Any
 
 import pytest
 
+from shared.access.admin_audit import AdminAudit
+from shared.access.api_keys import ApiKeys
+from shared.access.users import Users
 from shared.alerts.changes import Rules
 from shared.alerts.desk import AlertDesk
 from shared.alerts.ledger import AlertLedger
@@ -108,6 +111,19 @@ class Parts:
 def any_of(*values: Any) -> tuple[Any, ...]:
     """Each, and none: for filters that may be left out."""
     return (None, *values)
+
+
+def ask_access(parts: Parts) -> None:
+    Users(parts.documents, lambda: NOW, lambda: "id").list(limit=10, cursor=None)
+    for owner_id in any_of("somebody"):
+        ApiKeys(parts.documents, lambda: NOW).list(owner_id=owner_id, limit=10, cursor=None)
+    changes = AdminAudit(parts.documents, lambda: NOW, lambda: "id")
+    moment = NOW.isoformat()
+    for who, route, start, end in itertools.product(
+        any_of("somebody"), any_of("POST /models/activate/{id}"), any_of(moment), any_of(moment)
+    ):
+        changes.list(who=who, route=route, start=start, end=end, limit=10, cursor=None)
+    changes.clear(spare="none")
 
 
 def ask_market(parts: Parts) -> None:
@@ -207,6 +223,7 @@ def ask_platform(parts: Parts) -> None:
 
 
 ASKERS: tuple[Callable[[Parts], None], ...] = (
+    ask_access,
     ask_alerts,
     ask_market,
     ask_monitoring,

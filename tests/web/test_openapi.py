@@ -84,14 +84,27 @@ def test_a_body_is_required_where_something_in_it_is(document: dict[str, Any]) -
         if "requestBody" in operation
     }
     assert required == {
+        "POST /admin/activate/{id}": False,
+        "POST /admin/deadletters/replay": False,
+        "POST /admin/drift": False,
+        "POST /admin/reports": True,
+        "POST /admin/train": False,
+        "POST /alerts/test": False,
+        "POST /alerts/{alert_id}/acknowledge": False,
+        "POST /alerts/{alert_id}/resolve": True,
+        "POST /auth/invitations": True,
+        "POST /auth/keys": True,
+        "POST /auth/login": True,
+        "POST /auth/password": True,
+        "POST /auth/refresh": True,
+        "POST /auth/register": True,
+        "POST /auth/users/{user_id}/role": True,
         "POST /fetch": False,
+        "POST /models/activate/{id}": False,
+        "POST /models/{name}/rollback": False,
+        "POST /outcomes": True,
         "POST /predict/batch": True,
         "POST /predict/jobs": False,
-        "POST /models/activate/{id}": False,
-        "POST /admin/activate/{id}": False,
-        "POST /models/{name}/rollback": False,
-        "POST /admin/train": False,
-        "POST /admin/deadletters/replay": False,
     }
 
 

@@ -56,7 +56,7 @@ def login(session: Session, email: Email) -> None:
     """Log in, and stay logged in. The password is asked for, or read from standard input."""
     body = {"email": email, "password": _password("Password")}
     answer = session.client.post("/auth/login", body)
-    session.client.remember(Login.of(answer["user"]["email"], answer))
+    session.credentials.keep(session.client.target.url, Login.of(answer["user"]["email"], answer))
     shown = {"user": answer["user"], "kept_in": session.credentials.place}
     from shared.cli.views.access import logged_in
 
@@ -65,7 +65,7 @@ def login(session: Session, email: Email) -> None:
 
 def logout(session: Session) -> None:
     """End the session that 'mlengine login' began."""
-    email = session.client.end_session()
+    email = session.client.end_session(session.credentials)
     from shared.cli.views.access import logged_out
 
     session.output.show({"email": email}, logged_out)

@@ -83,9 +83,7 @@ def told(name: str, estimate: Estimate | Validation | None) -> Mapping[str, floa
     if estimate is None:
         return {}
     figures = {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
-    return {
-        key: value if value is not None and math.isfinite(value) else None for key, value in figures.items()
-    }
+    return {key: value if math.isfinite(value) else None for key, value in figures.items()}
 
 
 def _of_model(model: str, values: Mapping[str, Any]) -> Reading:

@@ -7,7 +7,7 @@ locals {
     {
       title  = "Requests, by function"
       unit   = "per second"
-      filter = "metric.type=\"logging.googleapis.com/user/${google_logging_metric.counter["requests"].name}\" AND ${local.logged}"
+      filter = "metric.type=\"logging.googleapis.com/user/${google_logging_metric.this["requests"].name}\" AND ${local.logged}"
       align  = "ALIGN_RATE", reduce = "REDUCE_SUM", by = ["metric.label.function"]
     },
     {
@@ -19,7 +19,7 @@ locals {
     {
       title  = "Latency in the function, 95th percentile"
       unit   = "ms"
-      filter = "metric.type=\"logging.googleapis.com/user/${google_logging_metric.latency.name}\" AND ${local.logged}"
+      filter = "metric.type=\"logging.googleapis.com/user/${google_logging_metric.this["latency"].name}\" AND ${local.logged}"
       align  = "ALIGN_DELTA", reduce = "REDUCE_PERCENTILE_95", by = ["metric.label.function"]
     },
     {
@@ -31,7 +31,7 @@ locals {
     {
       title  = "Requests that met a cold start"
       unit   = "per minute"
-      filter = "metric.type=\"logging.googleapis.com/user/${google_logging_metric.counter["cold_starts"].name}\" AND ${local.logged}"
+      filter = "metric.type=\"logging.googleapis.com/user/${google_logging_metric.this["cold_starts"].name}\" AND ${local.logged}"
       align  = "ALIGN_DELTA", reduce = "REDUCE_SUM", by = ["metric.label.function"]
     },
     {
@@ -61,7 +61,7 @@ locals {
     {
       title  = "Errors logged, by what they say"
       unit   = "per minute"
-      filter = "metric.type=\"logging.googleapis.com/user/${google_logging_metric.counter["errors"].name}\""
+      filter = "metric.type=\"logging.googleapis.com/user/${google_logging_metric.this["errors"].name}\""
       align  = "ALIGN_DELTA", reduce = "REDUCE_SUM", by = ["metric.label.message"]
     },
     {

@@ -4,87 +4,57 @@ locals {
   # Logging's own language, where a list of values is written with OR.
   logged_by_services = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=(${join(" OR ", [for service in sort(values(var.services)) : jsonencode(service)])})"
   logged_by_jobs     = "resource.type=\"cloud_run_job\" AND resource.labels.job_name=(${join(" OR ", [for job in sort(var.jobs) : jsonencode(job)])})"
-  logged_requests    = "${local.logged_by_services} AND jsonPayload.message=\"request\""
 
-  metrics = {
-    requests = {
-      description = "Requests and delivered events, by function, route and status."
-      filter      = local.logged_requests
-      labels = {
-        function = "EXTRACT(jsonPayload.function)"
-        route    = "EXTRACT(jsonPayload.route)"
-        status   = "EXTRACT(jsonPayload.status)"
-      }
-    }
-    cold_starts = {
-      description = "Requests that waited for their instance to start, by function."
-      filter      = "${local.logged_requests} AND jsonPayload.cold_start=true"
-      labels      = { function = "EXTRACT(jsonPayload.function)" }
-    }
-    errors = {
-      description = "Log lines that say that something is wrong, by what they say."
-      filter      = "((${local.logged_by_services}) OR (${local.logged_by_jobs})) AND severity>=ERROR AND jsonPayload.message:*"
-      labels      = { message = "EXTRACT(jsonPayload.message)" }
-    }
+  counted = {
+    requests = "${local.logged_by_services} AND jsonPayload.message=\"request\""
+    lines    = "((${local.logged_by_services}) OR (${local.logged_by_jobs}))"
   }
 }
 
-resource "google_logging_metric" "counter" {
-  for_each = local.metrics
+resource "google_logging_metric" "this" {
+  for_each = var.metrics
 
   project          = var.project_id
   name             = "${var.name}/${each.key}"
   description      = each.value.description
-  filter           = each.value.filter
-  label_extractors = each.value.labels
+  filter           = join(" AND ", compact([local.counted[each.value.of], each.value.filter]))
+  value_extractor  = each.value.value == null ? null : "EXTRACT(jsonPayload.${each.value.value})"
+  label_extractors = { for label in each.value.labels : label => "EXTRACT(jsonPayload.${label})" }
 
   metric_descriptor {
     metric_kind = "DELTA"
-    value_type  = "INT64"
-    unit        = "1"
+    value_type  = each.value.kind == "counter" ? "INT64" : "DISTRIBUTION"
+    unit        = each.value.unit
 
     dynamic "labels" {
-      for_each = each.value.labels
+      for_each = toset(each.value.labels)
 
       content {
         key = labels.key
       }
     }
   }
+
+  # So many that are bounded, each wider than the one before by the same factor.
+  dynamic "bucket_options" {
+    for_each = each.value.buckets == null ? [] : [each.value.buckets]
+
+    content {
+      exponential_buckets {
+        num_finite_buckets = bucket_options.value.count
+        growth_factor      = bucket_options.value.growth
+        scale              = bucket_options.value.scale
+      }
+    }
+  }
 }
 
-resource "google_logging_metric" "latency" {
-  project         = var.project_id
-  name            = "${var.name}/latency"
-  description     = "Milliseconds from a request's arrival in the function to its answer, by function and route."
-  filter          = local.logged_requests
-  value_extractor = "EXTRACT(jsonPayload.latency_ms)"
+moved {
+  from = google_logging_metric.counter
+  to   = google_logging_metric.this
+}
 
-  label_extractors = {
-    function = "EXTRACT(jsonPayload.function)"
-    route    = "EXTRACT(jsonPayload.route)"
-  }
-
-  metric_descriptor {
-    metric_kind = "DELTA"
-    value_type  = "DISTRIBUTION"
-    unit        = "ms"
-
-    labels {
-      key = "function"
-    }
-
-    labels {
-      key = "route"
-    }
-  }
-
-  # From half a millisecond to 20 minutes, each bucket half as wide again as the one before.
-  bucket_options {
-    exponential_buckets {
-      num_finite_buckets = 36
-      growth_factor      = 1.5
-      scale              = 0.5
-    }
-  }
+moved {
+  from = google_logging_metric.latency
+  to   = google_logging_metric.this["latency"]
 }

@@ -201,7 +201,7 @@ resource "google_monitoring_alert_policy" "stuck_events" {
 }
 
 # Candles come once a day and not at weekends: "nothing for a while" alone would cry every Sunday. So it is
-# asked on the days after a session only, until the hour at which the next candles come.
+# asked only when those of a session must have come, until the next ones are due.
 resource "google_monitoring_alert_policy" "stale_candles" {
   count = var.candles_due == null ? 0 : 1
 
@@ -219,6 +219,7 @@ resource "google_monitoring_alert_policy" "stale_candles" {
         "(sum(increase(pubsub_googleapis_com:topic_send_message_operation_count{monitored_resource=\"pubsub_topic\",topic_id=\"${var.candles_due.topic}\"}[24h])) or vector(0)) < 1",
         "and on() day_of_week() >= ${var.candles_due.first_day}",
         "and on() day_of_week() <= ${var.candles_due.last_day}",
+        "and on() hour() >= ${var.candles_due.from_hour}",
         "and on() hour() < ${var.candles_due.before_hour}",
       ])
       duration            = "1800s"

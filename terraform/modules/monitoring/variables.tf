@@ -24,6 +24,38 @@ variable "name" {
   }
 }
 
+variable "metrics" {
+  type = map(object({
+    description = string
+    kind        = string
+    of          = string
+    filter      = optional(string)
+    labels      = list(string)
+    value       = optional(string)
+    unit        = optional(string, "1")
+    buckets     = optional(object({ count = number, growth = number, scale = number }))
+  }))
+  description = <<-EOT
+    Name -> what is counted in the log, as infra/metrics.yaml lists it: `of` is "requests" or "lines", `filter` narrows
+    them down, `labels` are fields. A distribution is of the field `value`, in buckets.
+  EOT
+
+  validation {
+    condition     = alltrue([for metric in values(var.metrics) : contains(["requests", "lines"], metric.of)])
+    error_message = "A metric is of \"requests\" or of \"lines\"."
+  }
+
+  validation {
+    condition     = alltrue([for metric in values(var.metrics) : metric.kind == "counter" || metric.kind == "distribution" && metric.value != null && metric.buckets != null])
+    error_message = "A metric is a \"counter\", or a \"distribution\" with its value and its buckets."
+  }
+
+  validation {
+    condition     = length(setsubtract(["requests", "cold_starts", "errors", "latency"], keys(var.metrics))) == 0
+    error_message = "The dashboard shows requests, cold_starts, errors and latency: leave none of them out."
+  }
+}
+
 variable "services" {
   type        = map(string)
   description = "Function -> its Cloud Run service."
@@ -69,11 +101,12 @@ variable "candles_due" {
     topic       = string
     first_day   = number
     last_day    = number
+    from_hour   = number
     before_hour = number
   })
   default     = null
   description = <<-EOT
-    When candles must have come: before this hour (UTC) of these days of the week (0 is Sunday), something must
+    When candles must have come: between these hours (UTC) of these days of the week (0 is Sunday), something must
     have been published on the topic within the last 24 hours. null where nobody ingests on a schedule.
   EOT
 
@@ -83,8 +116,8 @@ variable "candles_due" {
   }
 
   validation {
-    condition     = var.candles_due == null ? true : 1 <= var.candles_due.before_hour && var.candles_due.before_hour <= 24
-    error_message = "candles_due.before_hour must be from 1 to 24: write the hour in which the schedule fires."
+    condition     = var.candles_due == null ? true : 0 <= var.candles_due.from_hour && var.candles_due.from_hour < var.candles_due.before_hour && var.candles_due.before_hour <= 24
+    error_message = "candles_due must have hours from 0 to 24 in order: write from_hour = 1 and before_hour = 24 for all but the first hour."
   }
 }
 

@@ -11,9 +11,18 @@ variables {
   jobs                     = ["mlengine-train"]
   subscriptions            = ["audit", "deadletters"]
   dead_letter_subscription = "deadletters"
-  candles_due              = { topic = "candles.updated", first_day = 2, last_day = 6, before_hour = 22 }
+  candles_due              = { topic = "candles.updated", first_day = 2, last_day = 6, from_hour = 1, before_hour = 24 }
   emails                   = ["oncall@example.com"]
   topic                    = "projects/some-project/topics/alerts.raised"
+  metrics = {
+    requests    = { description = "All.", kind = "counter", of = "requests", labels = ["function", "status"] }
+    cold_starts = { description = "Cold.", kind = "counter", of = "requests", filter = "jsonPayload.cold_start=true", labels = ["function"] }
+    errors      = { description = "Wrong.", kind = "counter", of = "lines", filter = "severity>=ERROR", labels = ["message"] }
+    latency = {
+      description = "How long.", kind = "distribution", of = "requests", labels = ["function"], value = "latency_ms", unit = "ms",
+      buckets     = { count = 36, growth = 1.5, scale = 0.5 }
+    }
+  }
   runbook = {
     "Dead letters"    = "Look at the dead letters."
     "Error ratio"     = "Look at the errors."
@@ -95,11 +104,11 @@ run "policies_watch_what_there_is" {
   }
 }
 
-run "candles_are_asked_for_on_the_days_after_a_session" {
+run "candles_are_asked_for_when_they_must_have_come" {
   command = plan
 
   assert {
-    condition     = endswith(google_monitoring_alert_policy.stale_candles[0].conditions[0].condition_prometheus_query_language[0].query, "[24h])) or vector(0)) < 1 and on() day_of_week() >= 2 and on() day_of_week() <= 6 and on() hour() < 22")
+    condition     = endswith(google_monitoring_alert_policy.stale_candles[0].conditions[0].condition_prometheus_query_language[0].query, "[24h])) or vector(0)) < 1 and on() day_of_week() >= 2 and on() day_of_week() <= 6 and on() hour() >= 1 and on() hour() < 24")
     error_message = "No weekend may raise an alert."
   }
 }
@@ -144,13 +153,33 @@ run "metrics_read_the_lines_of_the_engine" {
   command = plan
 
   assert {
-    condition     = alltrue([for metric in google_logging_metric.counter : alltrue([for label in metric.metric_descriptor[0].labels : contains(keys(metric.label_extractors), label.key)])])
+    condition     = alltrue([for metric in google_logging_metric.this : alltrue([for label in metric.metric_descriptor[0].labels : contains(keys(metric.label_extractors), label.key)])])
     error_message = "Each label must be extracted."
   }
 
   assert {
-    condition     = strcontains(google_logging_metric.latency.filter, "service_name=(\"mlengine-batch-predict\" OR \"mlengine-deadletters\" OR \"mlengine-predict\")")
+    condition     = strcontains(google_logging_metric.this["latency"].filter, "service_name=(\"mlengine-batch-predict\" OR \"mlengine-deadletters\" OR \"mlengine-predict\")")
     error_message = "Other services of the project must not be counted."
+  }
+
+  assert {
+    condition     = endswith(google_logging_metric.this["cold_starts"].filter, "jsonPayload.message=\"request\" AND jsonPayload.cold_start=true")
+    error_message = "A filter of its own narrows the requests down."
+  }
+
+  assert {
+    condition     = strcontains(google_logging_metric.this["errors"].filter, "job_name=(\"mlengine-train\")") && google_logging_metric.this["errors"].metric_descriptor[0].value_type == "INT64"
+    error_message = "Lines are those of functions and jobs."
+  }
+
+  assert {
+    condition = (
+      google_logging_metric.this["latency"].metric_descriptor[0].value_type == "DISTRIBUTION"
+      && google_logging_metric.this["latency"].metric_descriptor[0].unit == "ms"
+      && google_logging_metric.this["latency"].value_extractor == "EXTRACT(jsonPayload.latency_ms)"
+      && google_logging_metric.this["latency"].bucket_options[0].exponential_buckets[0].num_finite_buckets == 36
+    )
+    error_message = "A distribution is of a field, in buckets."
   }
 
   assert {
@@ -164,7 +193,7 @@ run "the_dashboard_shows_the_metrics" {
 
   assert {
     condition = alltrue([
-      for metric in concat([for counter in google_logging_metric.counter : counter.name], [google_logging_metric.latency.name]) :
+      for metric in [for metric in google_logging_metric.this : metric.name] :
       strcontains(jsonencode([for tile in jsondecode(google_monitoring_dashboard.this.dashboard_json).mosaicLayout.tiles : tile.widget.xyChart.dataSets[0].timeSeriesQuery.timeSeriesFilter.filter]), "logging.googleapis.com/user/${metric}\\\"")
     ])
     error_message = "A metric that nobody sees is paid for in vain."
@@ -195,6 +224,43 @@ run "refuses_a_section_longer_than_a_policy_takes" {
     }
   }
   expect_failures = [var.runbook]
+}
+
+run "refuses_a_metric_of_nothing_known" {
+  command = plan
+  variables {
+    metrics = {
+      requests    = { description = "All.", kind = "counter", of = "answers", labels = [] }
+      cold_starts = { description = "Cold.", kind = "counter", of = "requests", labels = [] }
+      errors      = { description = "Wrong.", kind = "counter", of = "lines", labels = [] }
+      latency     = { description = "How long.", kind = "counter", of = "requests", labels = [] }
+    }
+  }
+  expect_failures = [var.metrics]
+}
+
+run "refuses_a_distribution_without_buckets" {
+  command = plan
+  variables {
+    metrics = {
+      requests    = { description = "All.", kind = "counter", of = "requests", labels = [] }
+      cold_starts = { description = "Cold.", kind = "counter", of = "requests", labels = [] }
+      errors      = { description = "Wrong.", kind = "counter", of = "lines", labels = [] }
+      latency     = { description = "How long.", kind = "distribution", of = "requests", labels = [], value = "latency_ms" }
+    }
+  }
+  expect_failures = [var.metrics]
+}
+
+run "refuses_a_metric_that_the_dashboard_lacks" {
+  command = plan
+  variables {
+    metrics = {
+      requests = { description = "All.", kind = "counter", of = "requests", labels = [] }
+    }
+  }
+  # The dashboard, which names them, then fails too.
+  expect_failures = [var.metrics]
 }
 
 run "refuses_an_id_for_a_number" {
@@ -249,15 +315,15 @@ run "refuses_a_dead_letter_subscription_that_isnt_there" {
 run "refuses_days_in_the_wrong_order" {
   command = plan
   variables {
-    candles_due = { topic = "candles.updated", first_day = 6, last_day = 2, before_hour = 22 }
+    candles_due = { topic = "candles.updated", first_day = 6, last_day = 2, from_hour = 1, before_hour = 24 }
   }
   expect_failures = [var.candles_due]
 }
 
-run "refuses_an_hour_that_never_is" {
+run "refuses_hours_in_the_wrong_order" {
   command = plan
   variables {
-    candles_due = { topic = "candles.updated", first_day = 2, last_day = 6, before_hour = 0 }
+    candles_due = { topic = "candles.updated", first_day = 2, last_day = 6, from_hour = 22, before_hour = 1 }
   }
   expect_failures = [var.candles_due]
 }
