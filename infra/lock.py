@@ -15,7 +15,7 @@ from infra.catalogue import ROOT, read_catalogue
 
 FOLDER = ROOT / "infra" / "requirements"
 OLDEST_PYTHON = "3.11"
-JOBS = ("training", "gcp-documents", "gcp-blobs")
+JOBS = ("training", "reports", "gcp-documents", "gcp-blobs")
 """The extras of the jobs' image: one for all of them."""
 _OPTIONS = ("--universal", "--generate-hashes", "--no-header", "--quiet", "--python-version", OLDEST_PYTHON)
 

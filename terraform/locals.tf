@@ -60,7 +60,8 @@ locals {
   # Settings: those of the platform for all, the others for who reads them.
   settable = toset(concat(
     ["LOG_LEVEL", "PLATFORM_TIMEOUT_SECONDS"],
-    [for name in flatten([for workload in local.workloads : workload.settings]) : name if !contains(local.derived, name)],
+    [for name in flatten([for entry in local.functions : entry.settings]) : name if !contains(local.derived, name)],
+    [for name in flatten([for job in local.jobs : job.settings]) : name if !contains(local.derived, name)],
   ))
   derived = ["MARKET_DATA_URL", "EVENT_SENDERS", "INVOKERS_CHECKED", "TRUSTED_PROXIES"]
   settings = merge(var.settings, {

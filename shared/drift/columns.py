@@ -163,11 +163,11 @@ def _short(knots: NDArray[np.float32]) -> tuple[float, ...]:
     again = np.append(knots[1:] == knots[:-1], True)
     again[1:] |= again[:-1]
     again[0] = True
-    low, high = float(str(knots[0])), float(str(knots[-1]))
-    return tuple(
-        float(str(knot)) if exact else min(max(float(f"{knot:.{_DIGITS}g}"), low), high)
-        for knot, exact in zip(knots, again, strict=True)
-    )
+    exact = np.array([float(str(knot)) for knot in knots])
+    rough = np.array([float(f"{knot:.{_DIGITS}g}") for knot in knots])
+    below = np.maximum.accumulate(np.where(again, exact, -np.inf))  # shortened, none passes one that isn't
+    above = np.minimum.accumulate(np.where(again, exact, np.inf)[::-1])[::-1]
+    return tuple(np.where(again, exact, np.clip(rough, below, above)).tolist())
 
 
 def _decimals(values: NDArray[np.float32]) -> tuple[float, ...]:

@@ -13,8 +13,9 @@ from typing import Any, Final
 from shared.alerts.raising import Alert, AlertBell, Severity, alert_key
 from shared.errors import Conflict, EngineError, NotFound
 from shared.logs import LOGGER
-from shared.monitoring.failures import DeliveryFailures, is_key, key, key_of, shortened, utc
+from shared.monitoring.failures import DeliveryFailures, is_key, key_of, shortened, utc
 from shared.platform.cas import retry_conflicts, update
+from shared.platform.names import key
 from shared.platform.ports import (
     Create,
     Data,

@@ -7,8 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from shared.platform.cas import update
-from shared.platform.names import KEY_DIGITS
-from shared.platform.names import key as key
+from shared.platform.names import KEY_DIGITS, key
 from shared.platform.ports import Data, Delete, Documents, Event, Filter, Now
 
 COLLECTION: Final = "delivery-failures"

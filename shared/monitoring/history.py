@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from shared.monitoring.failures import key
+from shared.platform.names import key
 from shared.platform.ports import Documents, Filter, Order, Put
 from shared.platform.times import utc
 

@@ -17,6 +17,7 @@ variables {
   deletion_protection    = false
 }
 
+# Two plans of everything, which take most of the time: what follows from the catalogue, and from the variables.
 run "the_catalogue_is_what_is_made" {
   command = plan
 
@@ -29,33 +30,6 @@ run "the_catalogue_is_what_is_made" {
     condition     = module.function["batch_predict"].name == "mlengine-batch-predict" && module.job["train"].name == "mlengine-train"
     error_message = "The platform's names have '-' for '_'."
   }
-}
-
-run "settings_go_to_who_reads_them" {
-  command = plan
-
-  variables {
-    settings = { BATCH_MAX_SYMBOLS = "50", LOG_LEVEL = "WARNING" }
-  }
-
-  assert {
-    condition     = local.environments["fn-batch_predict"]["BATCH_MAX_SYMBOLS"] == "50" && !contains(keys(local.environments["fn-predict"]), "BATCH_MAX_SYMBOLS")
-    error_message = "A setting goes to the functions that the catalogue lists it for."
-  }
-
-  assert {
-    condition     = alltrue([for environment in local.environments : environment["LOG_LEVEL"] == "WARNING" && environment["PLATFORM"] == "gcp" && environment["BLOBS_URL"] == "gs://demo-project-mlengine"])
-    error_message = "The platform's settings go to all."
-  }
-
-  assert {
-    condition     = local.environments["fn-fetch"]["MARKET_DATA_URL"] == "https://market-data.example.com" && !contains(keys(local.environments["fn-docs"]), "MARKET_DATA_URL")
-    error_message = "The upstream is known to who asks it."
-  }
-}
-
-run "what_every_function_has_is_added_to_its_own" {
-  command = plan
 
   assert {
     condition = alltrue([
@@ -76,13 +50,62 @@ run "what_every_function_has_is_added_to_its_own" {
     condition     = alltrue([for key, environment in local.environments : environment["TRUSTED_PROXIES"] == "1" if startswith(key, "fn-")])
     error_message = "At its own address, Cloud Run alone says who calls."
   }
+
+  assert {
+    condition     = contains([for key, workload in local.workloads : key if contains(workload.publishes, "predictions.made")], "fn-predict")
+    error_message = "What the catalogue lists under 'publishes' is granted on the topic."
+  }
+
+  assert {
+    condition     = !contains(local.topics, "dead.letters") && contains(local.topics, "training.requested")
+    error_message = "Dead letters have a topic apart from those that give up to it."
+  }
+
+  assert {
+    condition     = local.folder_grants["job-train writes models: roles/storage.objectCreator"].member == "serviceAccount:mlengine-job-train@demo-project.iam.gserviceaccount.com"
+    error_message = "Training adds models."
+  }
+
+  assert {
+    condition     = length([for name, grant in local.folder_grants : name if grant.folder == "models" && strcontains(grant.role, "BlobRemover")]) == 0
+    error_message = "Nobody deletes models."
+  }
+
+  assert {
+    condition     = length(local.callers) == 0
+    error_message = "Without 'public' and 'invokers' only Pub/Sub calls functions."
+  }
+
+  assert {
+    condition     = alltrue([for name in keys(local.takes) : local.environments["fn-${name}"].INVOKERS_CHECKED == "true"])
+    error_message = "Cloud Run has verified every token where not everybody may call."
+  }
 }
 
-run "optional_secrets_are_attached_where_they_are_named" {
+run "variables_do_what_they_say" {
   command = plan
 
   variables {
+    domain           = "engine.example.com"
+    public           = true
+    invokers         = { apps = "group:apps@example.com" }
+    settings         = { BATCH_MAX_SYMBOLS = "50", LOG_LEVEL = "WARNING", OPEN_ROUTES = "GET /predict" }
     optional_secrets = ["SLACK_WEBHOOK_URL"]
+  }
+
+  assert {
+    condition     = local.environments["fn-batch_predict"]["BATCH_MAX_SYMBOLS"] == "50" && !contains(keys(local.environments["fn-predict"]), "BATCH_MAX_SYMBOLS")
+    error_message = "A setting goes to the functions that the catalogue lists it for."
+  }
+
+  assert {
+    condition     = alltrue([for environment in local.environments : environment["LOG_LEVEL"] == "WARNING" && environment["PLATFORM"] == "gcp" && environment["BLOBS_URL"] == "gs://demo-project-mlengine"])
+    error_message = "The platform's settings go to all."
+  }
+
+  assert {
+    condition     = local.environments["fn-fetch"]["MARKET_DATA_URL"] == "https://market-data.example.com" && !contains(keys(local.environments["fn-docs"]), "MARKET_DATA_URL")
+    error_message = "The upstream is known to who asks it."
   }
 
   assert {
@@ -94,16 +117,6 @@ run "optional_secrets_are_attached_where_they_are_named" {
     condition     = !contains(keys(module.secret), "REDIS_URL") && length([for key, workload in local.workloads : key if contains(workload.secrets, "REDIS_URL")]) == 0
     error_message = "Those that nobody named are neither made nor attached: a reference without a value stops the function."
   }
-}
-
-run "a_front_door_is_the_only_way_in" {
-  command = plan
-
-  variables {
-    domain   = "engine.example.com"
-    public   = true
-    settings = { OPEN_ROUTES = "GET /predict" }
-  }
 
   assert {
     condition     = local.environments["fn-predict"]["TRUSTED_PROXIES"] == "2" && local.ingress == "ALLOW_INTERNAL_AND_GCLB"
@@ -114,61 +127,12 @@ run "a_front_door_is_the_only_way_in" {
     condition     = local.environments["fn-predict"]["OPEN_ROUTES"] == "GET /predict" && !contains(keys(local.environments["fn-audit"]), "OPEN_ROUTES")
     error_message = "Who takes events only has no routes to open, and wouldn't start."
   }
-}
-
-run "a_publisher_publishes_on_its_topics" {
-  command = plan
-
-  assert {
-    condition     = contains([for key, workload in local.workloads : key if contains(workload.publishes, "predictions.made")], "fn-predict")
-    error_message = "What the catalogue lists under 'publishes' is granted on the topic."
-  }
-
-  assert {
-    condition     = !contains(local.topics, "dead.letters") && contains(local.topics, "training.requested")
-    error_message = "Dead letters have a topic apart from those that give up to it."
-  }
-}
-
-run "a_folder_is_granted_as_the_catalogue_says" {
-  command = plan
-
-  assert {
-    condition     = local.folder_grants["job-train writes models: roles/storage.objectCreator"].member == "serviceAccount:mlengine-job-train@demo-project.iam.gserviceaccount.com"
-    error_message = "Training adds models."
-  }
-
-  assert {
-    condition     = length([for name, grant in local.folder_grants : name if grant.folder == "models" && strcontains(grant.role, "BlobRemover")]) == 0
-    error_message = "Nobody deletes models."
-  }
-}
-
-run "nobody_calls_it_unasked" {
-  command = plan
-
-  assert {
-    condition     = length(local.callers) == 0
-    error_message = "Without 'public' and 'invokers' only Pub/Sub calls functions."
-  }
-  assert {
-    condition     = alltrue([for name in keys(local.takes) : local.environments["fn-${name}"].INVOKERS_CHECKED == "true"])
-    error_message = "Cloud Run has verified every token where not everybody may call."
-  }
-}
-
-run "everybody_may_call_when_told" {
-  command = plan
-
-  variables {
-    public   = true
-    invokers = { apps = "group:apps@example.com" }
-  }
 
   assert {
     condition     = local.callers == tomap({ everybody = "allUsers" })
     error_message = "Who is everybody needs no names."
   }
+
   assert {
     condition = (
       local.environments["fn-fetch"].INVOKERS_CHECKED == "false" &&

@@ -102,7 +102,9 @@ def test_the_renewal_of_a_hash_doesnt_bring_the_old_password_back(ada: House) ->
 
 def test_other_spellings_of_an_address_give_no_more_guesses(ada: House) -> None:
     """Each letter has a wide form that means the same: 2^n spellings of one account."""
-    spellings = ["".join(chr(ord(c) + 0xFEE0) if n == at else c for n, c in enumerate(EMAIL)) for at in range(3)]
+    spellings = [
+        "".join(chr(ord(c) + 0xFEE0) if n == at else c for n, c in enumerate(EMAIL)) for at in range(3)
+    ]
     heard = []
     for number in range(24):
         try:

@@ -125,4 +125,8 @@ def evidently_alarms(
     file = work / "alarms.npz"
     arrays = {"reference": reference, **{f"window_{i}": window for i, window in enumerate(windows)}}
     np.savez(file, allow_pickle=False, **arrays)
-    return float(np.mean(json.loads(_run([str(evidently.python), "-W", "ignore", str(EVIDENTLY), "alarms", str(file)]))))
+    return float(
+        np.mean(
+            json.loads(_run([str(evidently.python), "-W", "ignore", str(EVIDENTLY), "alarms", str(file)]))
+        )
+    )

@@ -19,6 +19,7 @@ from tests.warehouse import made
 
 DESCRIBED = sorted(set(TOPICS) - set(EXPORTS) - {DEAD_LETTERS})
 """The topics whose payload has a schema of its own."""
+OURS = "//mlengine/"
 AT = datetime(2024, 6, 3, tzinfo=UTC)
 
 
@@ -74,14 +75,16 @@ def _version() -> Version:
 
 
 class CheckedEvents:
-    """Events that keep to the payload schemas of their topics; what doesn't is no event of ours."""
+    """Events that keep to the payload schemas of their topics, as far as they are ours: a replayed dead letter
+    may be anybody's.
+    """
 
     def __init__(self, events: Events) -> None:
         self._events = events
 
     def publish(self, topic: str, events: Sequence[Event]) -> None:
         if topic in DESCRIBED:
-            for event in events:
+            for event in (one for one in events if one.source.startswith(OURS)):
                 Draft202012Validator(payload_schema(topic)).validate(on_the_wire(event.data))
         self._events.publish(topic, events)
 

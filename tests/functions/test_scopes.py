@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.functions.engine import KEY, Engine
+from infra.catalogue import read_catalogue
+from shared.access.roles import EVENTS_ROUTE, FOR_SOME_MODELS, ROLES, Role
+from tests.functions.engine import KEY, Engine, ok
 
 
 @pytest.fixture
@@ -58,3 +60,38 @@ def test_a_version_belongs_to_its_model(engine: Engine) -> None:
     assert engine["models"].get("/models/market-signal-v1", headers=key).status_code == 200
     other = key_for(engine, "market")
     assert engine["models"].get("/models/market-signal-v1", headers=other).status_code == 404
+
+
+def test_what_others_were_answered_isnt_told(engine: Engine) -> None:
+    own, other = key_for(engine, "market-signal"), key_for(engine, "heart-disease")
+    made = ok(engine["predict"].get("/predict?symbol=ABC", headers=KEY))
+    engine.deliver("audit")
+    asked = ok(engine["scoring"].post("/predict/jobs", json={"symbols": ["ABC"]}, headers=KEY), 202)
+    one, job = f"/predictions/{made['prediction_id']}", f"/predict/jobs/{asked['scoring_id']}"
+    assert engine["monitoring"].get(one, headers=own).status_code == 200
+    assert engine["monitoring"].get(one, headers=other).status_code == 404
+    assert engine["scoring"].get(job, headers=own).status_code == 200
+    assert engine["scoring"].get(job, headers=other).status_code == 404
+    assert engine["scoring"].post(f"{job}/cancel", headers=other).status_code == 404
+    for function, path, member in (
+        ("monitoring", "/predictions/recent", "predictions"),
+        ("scoring", "/predict/jobs", "scorings"),
+    ):
+        assert len(ok(engine[function].get(path, headers=own))[member]) == 1
+        assert ok(engine[function].get(path, headers=other))[member] == []
+    for path in ("/monitoring/performance", "/monitoring/drift"):
+        assert "for this key" in engine["monitoring"].get(path, headers=other).json()["detail"]
+
+
+def test_what_tells_of_all_models_is_closed_to_it_whatever_its_role(engine: Engine) -> None:
+    """A new route is closed, too, until it is said to heed models."""
+    body = {"name": "ci", "role": "admin", "models": ["market-signal"]}
+    made = ok(engine["accounts"].post("/auth/keys", json=body, headers=KEY), 201)
+    key = {"x-api-key": made["key"]}
+    functions = {route: name for name, entry in read_catalogue().functions.items() for route in entry.routes}
+    closed = set(ROLES) - FOR_SOME_MODELS - {name for name, role in ROLES.items() if role is Role.PUBLIC}
+    assert {"GET /metrics", "GET /alerts", "POST /admin/train", "GET /admin/audit", EVENTS_ROUTE} <= closed
+    for route in closed - {EVENTS_ROUTE}:
+        method, path = route.split()
+        answer = engine[functions[route]].request(method, path, headers=key)
+        assert (answer.status_code, "for some" in answer.json()["detail"]) == (403, True), route

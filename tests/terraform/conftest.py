@@ -97,7 +97,7 @@ class Terraform:
         file = f"{environment}.tfplan"
         self("plan", "-input=false", f"-var-file=environments/{environment}.tfvars", *given, f"-out={file}")
         shown = self("show", "-json", file)
-        return Plan(environment, json.loads(shown[shown.index("{") :].splitlines()[0]))
+        return Plan(environment, json.loads(shown[shown.index("{") :].splitlines()[0]), variables)
 
 
 _PLAIN: Final = dict.fromkeys(("init", "validate", "test", "plan"), ("-no-color",))
@@ -107,6 +107,8 @@ _PLAIN: Final = dict.fromkeys(("init", "validate", "test", "plan"), ("-no-color"
 class Plan:
     environment: str
     document: Mapping[str, Any]
+    variables: Mapping[str, str]
+    """Those that were given besides the environment's own."""
 
     @cached_property
     def resources(self) -> Mapping[str, Values]:

@@ -189,7 +189,8 @@ def metric_of(filter: str) -> list[str]:
 STALE: Final = re.compile(
     r'\(sum\(increase\(pubsub_googleapis_com:topic_send_message_operation_count\{monitored_resource="pubsub_topic",'
     r'topic_id="([a-z.]+)"\}\[24h\]\)\) or vector\(0\)\) < 1'
-    r" and on\(\) day_of_week\(\) >= (\d) and on\(\) day_of_week\(\) <= (\d) and on\(\) hour\(\) < (\d+)"
+    r" and on\(\) day_of_week\(\) >= (\d) and on\(\) day_of_week\(\) <= (\d)"
+    r" and on\(\) hour\(\) >= (\d+) and on\(\) hour\(\) < (\d+)"
 )
 
 
@@ -199,10 +200,10 @@ def test_candles_are_called_stale_when_the_schedule_brought_none_and_only_then(p
     found = STALE.fullmatch(condition["query"])
     assert found is not None
     assert found[1] == UPDATED_TOPIC
-    first_day, last_day, before_hour = map(int, found.groups()[1:])
+    first_day, last_day, from_hour, before_hour = map(int, found.groups()[1:])
 
     def is_asked(now: datetime) -> bool:
-        return first_day <= now.isoweekday() % 7 <= last_day and now.hour < before_hour
+        return first_day <= now.isoweekday() % 7 <= last_day and from_hour <= now.hour < before_hour
 
     schedule = CATALOGUE.schedules["ingest"]
     assert schedule.timezone == "Etc/UTC"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections import Counter
@@ -10,9 +11,10 @@ from typing import Any, Final
 
 import pytest
 
-from infra.catalogue import ROOT, read_catalogue
+from infra.catalogue import ROOT, Workload, read_catalogue
 from infra.local.gateway import Gateway
-from shared.config import Settings
+from infra.topic_schemas import payload_schema
+from shared.config import Settings, load_settings
 from shared.platform.collections import COLLECTIONS
 from shared.platform.gcp.values import EXPIRY_FIELD
 from shared.platform.names import secret_variable
@@ -35,6 +37,7 @@ DEFAULTED: Final[Mapping[str, str]] = {
     "RUN_EMULATOR_HOST": "no emulator beside the real services",
     "SCHEDULER_EMULATOR_HOST": "no emulator beside the real services",
     "SECRETS_EMULATOR_HOST": "no emulator beside the real services",
+    "REPLAY": "the twin's: history is played on its own clock, never in the cloud",
 }
 """Settings that are left to their defaults in the cloud, and why."""
 
@@ -49,6 +52,11 @@ PROJECT_WIDE: Final[Mapping[str, str]] = {
 
 CONDITIONED: Final = {"roles/datastore.viewer", "roles/datastore.user", "roles/storage.objectViewer"}
 """Those of them that only a condition makes small."""
+
+OPTIONAL: Final = {
+    secret for workload in CATALOGUE.workloads.values() for secret in workload.optional_secrets
+}
+"""The secrets that need not be there. The plan behind a domain has all of them, the others none."""
 
 UNPROTECTED: Final[Mapping[str, str]] = {
     "module.warehouse.google_bigquery_table.view": "a view holds nothing",
@@ -66,8 +74,8 @@ def behind_a_domain(plan_of: Callable[..., Plan]) -> Plan:
     return plan_of(
         "production",
         domain=DOMAIN,
-        ingress="ALLOW_INTERNAL_AND_GCLB",
         public="true",
+        optional_secrets=json.dumps(sorted(OPTIONAL)),
         billing_account="012345-6789AB-CDEF01",
         alert_emails='["oncall@example.com"]',
         warehouse_readers='["group:analysts@example.com"]',
@@ -233,13 +241,42 @@ def test_a_secret_is_read_by_its_users_and_nobody_else(any_plan: Plan) -> None:
         for one in any_plan.of("google_secret_manager_secret_iam_member").values()
     }
     assert granted == {
-        (secret, f"serviceAccount:{account}@{PROJECT}.iam.gserviceaccount.com")
+        (secret, f"serviceAccount:{account_of(who)}@{PROJECT}.iam.gserviceaccount.com")
         for who, workload in CATALOGUE.workloads.items()
-        for secret in workload.secrets
-        for account in [account_of(who)]
+        for secret in secrets_of(workload, any_plan)
     }
     wider = [one for one in any_plan.resources.values() if "secretmanager" in str(one.get("role"))]
     assert {one["kind"] for one in wider} == {"google_secret_manager_secret_iam_member"}
+
+
+def secrets_of(workload: Workload, plan: Plan) -> set[str]:
+    """Those that a plan attaches to it."""
+    chosen = set(json.loads(plan.variables.get("optional_secrets", "[]")))
+    return {*workload.secrets, *(chosen & set(workload.optional_secrets))}
+
+
+def test_a_secret_is_referred_to_only_where_it_is(any_plan: Plan) -> None:
+    """A function that refers to a secret without a value can't be deployed, so the optional ones are asked for."""
+    made = {secret_variable(name) for name in values_of(any_plan, "google_secret_manager_secret", "secret_id")}
+    attached = {who: names for who, names, _ in environments(any_plan)}
+    assert set(attached) == set(CATALOGUE.workloads)
+    for who, workload in CATALOGUE.workloads.items():
+        assert attached[who] == secrets_of(workload, any_plan), who
+    assert made == {name for names in attached.values() for name in names}
+
+
+def environments(plan: Plan) -> Iterator[tuple[str, set[str], Mapping[str, str]]]:
+    """What runs, with the names of its secrets, and its settings."""
+    for name in CATALOGUE.functions:
+        one = plan.resources[f'module.function["{name}"].google_cloudfunctions2_function.this']
+        (config,) = one["service_config"]
+        secrets = {entry["key"] for entry in config["secret_environment_variables"]}
+        yield f"function {name}", secrets, config["environment_variables"]
+    for name in CATALOGUE.jobs:
+        one = plan.resources[f'module.job["{name}"].google_cloud_run_v2_job.this']
+        entries = one["template"][0]["template"][0]["containers"][0]["env"]
+        secrets = {entry["name"] for entry in entries if entry["value_source"]}
+        yield f"job {name}", secrets, {entry["name"]: entry["value"] for entry in entries if entry["value"]}
 
 
 def test_no_value_of_a_secret_is_in_the_state(any_plan: Plan) -> None:
@@ -284,10 +321,8 @@ def test_no_grant_takes_away_what_others_were_granted(any_plan: Plan) -> None:
 
 
 def test_every_setting_is_set_or_left_alone_for_a_reason(any_plan: Plan) -> None:
-    functions = any_plan.of("google_cloudfunctions2_function").values()
-    configs = [one["service_config"][0] for one in functions]
-    given = {name for config in configs for name in config["environment_variables"]}
-    secret = {one["key"] for config in configs for one in config["secret_environment_variables"]}
+    given = {name for _, _, settings in environments(any_plan) for name in settings}
+    secret = {name for workload in CATALOGUE.workloads.values() for name in workload.secrets} | OPTIONAL
     listed = {name for workload in CATALOGUE.workloads.values() for name in workload.settings}
     known = {field.upper() for field in Settings.model_fields}
     forgotten = known - given - secret - listed - set(DEFAULTED)
@@ -298,12 +333,26 @@ def test_every_setting_is_set_or_left_alone_for_a_reason(any_plan: Plan) -> None
     assert set(DEFAULTED) <= known
 
 
-def test_every_workload_that_needs_the_key_has_it_from_the_secret(any_plan: Plan) -> None:
+def test_everything_starts_with_what_it_is_given(any_plan: Plan) -> None:
+    """Its settings are read as it will read them, with some text for each secret."""
+    for who, secrets, given in environments(any_plan):
+        assert "ADMIN_API_KEY" in secrets, "production starts nothing without it"
+        assert not secrets & set(given), who
+        texts_of = {name: "https://user@secret.example.com:6379" for name in secrets}
+        known = {field.upper() for field in Settings.model_fields}
+        values = {name.lower(): value for name, value in {**given, **texts_of}.items() if name in known}
+        found = load_settings(**values, _env_file=None)
+        assert found.env == any_plan.environment, who
+
+
+def test_who_calls_is_told_by_the_last_that_can_be_believed(any_plan: Plan) -> None:
+    """Cloud Run's own front end adds one entry to X-Forwarded-For, the load balancer before it another."""
+    behind = bool(any_plan.of("google_compute_global_address"))
+    for who, _, given in environments(any_plan):
+        if who.startswith("function"):
+            assert given["TRUSTED_PROXIES"] == ("2" if behind else "1"), who
     for one in any_plan.of("google_cloudfunctions2_function").values():
-        (config,) = one["service_config"]
-        secrets = {entry["key"] for entry in config["secret_environment_variables"]}
-        assert "ADMIN_API_KEY" in secrets
-        assert not secrets & set(config["environment_variables"])
+        assert one["service_config"][0]["ingress_settings"] != "ALLOW_ALL" or not behind, "a way around it"
 
 
 # Events.
@@ -341,6 +390,33 @@ def test_pubsub_may_give_up_where_it_has_to(any_plan: Plan) -> None:
     assert len(agents) == 1
     assert agents <= publishing
     assert all("gcp-sa-pubsub" in agent for agent in agents)
+
+
+def test_each_topic_has_its_schema_and_no_other(any_plan: Plan) -> None:
+    files = {file.stem: file.read_text() for file in (ROOT / "terraform" / "schemas").glob("*.avsc")}
+    made = {one["name"]: one["definition"] for one in any_plan.of("google_pubsub_schema").values()}
+    assert {name: json.loads(text) for name, text in made.items()} == {
+        name: json.loads(text) for name, text in files.items()
+    }
+    checked = {one["name"] for one in any_plan.of("google_pubsub_topic").values() if one["schema_settings"]}
+    assert checked == set(files) > {"predictions.made"}
+
+
+def test_who_is_not_the_engine_publishes_where_no_schema_is(any_plan: Plan) -> None:
+    """Cloud Monitoring's incidents have members of their own, and a refused one is told to nobody."""
+    checked = {one["name"] for one in any_plan.of("google_pubsub_topic").values() if one["schema_settings"]}
+    channels = any_plan.of("google_monitoring_notification_channel").values()
+    told = {one["labels"]["topic"].rpartition("/")[2] for one in channels if one["type"] == "pubsub"}
+    assert told
+    assert not told & checked
+
+
+def test_what_schedules_publish_fits_its_topics_schema(any_plan: Plan) -> None:
+    for one in any_plan.of("google_cloud_scheduler_job").values():
+        (target,) = one["pubsub_target"]
+        data = json.loads(base64.b64decode(target["data"]))
+        topic = CATALOGUE.schedules[one["name"].removeprefix("mlengine-")].topic
+        assert set(payload_schema(topic)["required"]) <= set(data), one["name"]
 
 
 def test_the_warehouse_takes_predictions(any_plan: Plan) -> None:

@@ -9,7 +9,7 @@ from shared.alerts.raising import Alert, AlertBell, Severity
 from shared.drift import Verdict
 from shared.monitoring.drift.checks import DriftChecks
 from shared.monitoring.drift.record import DriftCheck
-from shared.monitoring.failures import key
+from shared.platform.names import key
 from shared.platform.ports import Event, Events, Now
 
 SOURCE: Final = "//mlengine/drift"

@@ -16,7 +16,7 @@ from shared.monitoring.drift.checks import DriftChecks
 from shared.monitoring.drift.judging import Judge, WindowResult, unjudged
 from shared.monitoring.drift.record import DriftCheck, is_version_id
 from shared.monitoring.drift.windows import ROWS, SESSIONS, Rows, market_rows, tabular_rows
-from shared.monitoring.failures import key
+from shared.platform.names import key
 from shared.platform.ports import Event, NewId, Now
 from shared.platform.times import utc
 from shared.registry import Manifest, Package, Registry, Version
