@@ -6,13 +6,13 @@ Made of the two files that Terraform reads too: the functions catalogue and `ter
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import yaml
 from pydantic import BaseModel, ConfigDict
 
-from infra.catalogue import ROOT, Catalogue, Entry, Workload, read_catalogue
+from infra.catalogue import ROOT, Catalogue, Common, Entry, Workload, read_catalogue
 
 FOLDER = ROOT / "terraform"
 PERMISSIONS_FILE = FOLDER / "permissions.yaml"
@@ -21,6 +21,8 @@ BEGIN = "<!-- permissions: made by `make permissions` -->"
 END = "<!-- /permissions -->"
 
 _LISTS = ("reads", "writes", "deletes", "publishes", "runs", "secrets")
+_OPTIONAL = "optional_secrets"
+_EVERY = "every function"
 
 
 class _Model(BaseModel):
@@ -77,22 +79,29 @@ def read_permissions(file: Path = PERMISSIONS_FILE) -> Permissions:
     return Permissions.model_validate(yaml.safe_load(file.read_text()))
 
 
-def bindings(catalogue: Catalogue, permissions: Permissions) -> list[Binding]:
-    """Every grant to a function or a job, in the catalogue's order."""
+def bindings(
+    catalogue: Catalogue, permissions: Permissions, optional: frozenset[str] = frozenset()
+) -> list[Binding]:
+    """Every grant to a function or a job, in the catalogue's order; `optional` are the secrets that are used
+    of those that need not be there."""
     return [
         binding
         for name, workload in catalogue.workloads.items()
-        for binding in _of_workload(name, workload, permissions)
+        for binding in (
+            *_of_kinds(name, workload, permissions),
+            *_of_lists(name, workload, permissions),
+            *_of_optional(name, workload, permissions, optional),
+        )
     ]
 
 
 def table(catalogue: Catalogue, permissions: Permissions) -> str:
-    """The tables of the README, in Markdown."""
+    """The tables of the README, in Markdown. What every function has stands there once."""
     roles = permissions.custom_roles.values()
     return "\n".join(
         [
             *_rows("who", "role", "on", "why"),
-            *(_row(b.who, f"`{b.role}`", b.what, b.why) for b in bindings(catalogue, permissions)),
+            *(_row(b.who, f"`{b.role}`", b.what, b.why) for b in _shortened(catalogue, permissions)),
             *(
                 _row(one.who, f"`{permissions.role_name(one.role)}`", one.scope, one.why)
                 for one in permissions.platform.values()
@@ -106,6 +115,20 @@ def table(catalogue: Catalogue, permissions: Permissions) -> str:
     )
 
 
+def _shortened(catalogue: Catalogue, permissions: Permissions) -> Iterator[Binding]:
+    every = catalogue.every_function
+    common = [*_of_lists(_EVERY, every, permissions), *_where_used(_EVERY, every, permissions)]
+    yield from common
+    told = {(one.role, one.what) for one in common}
+    for name, workload in catalogue.workloads.items():
+        own = [
+            *_of_kinds(name, workload, permissions),
+            *_of_lists(name, workload, permissions),
+            *_where_used(name, workload, permissions),
+        ]
+        yield from (one for one in own if not isinstance(workload, Entry) or (one.role, one.what) not in told)
+
+
 def with_table(text: str, made: str) -> str:
     """`text` with what is between the marks replaced."""
     before, _, rest = text.partition(BEGIN)
@@ -115,20 +138,35 @@ def with_table(text: str, made: str) -> str:
     return f"{before}{BEGIN}\n\n{made}\n\n{END}{after}"
 
 
-def _of_workload(name: str, workload: Workload, permissions: Permissions) -> Iterator[Binding]:
+def _of_kinds(name: str, workload: Workload, permissions: Permissions) -> Iterator[Binding]:
     for word in workload.may:
         if grant := permissions.may.get(word):
             yield _binding(name, grant, grant.scope, permissions)
+
+
+def _of_lists(name: str, workload: Workload | Common, permissions: Permissions) -> Iterator[Binding]:
     for key in _LISTS:
         for item in _listed(workload, key):
             for grant in permissions.lists[key]:
                 yield _binding(name, grant, f"{grant.scope} `{_called(key, item)}`", permissions)
 
 
-def _listed(workload: Workload, key: str) -> Sequence[str]:
-    if key == "runs":
-        return workload.runs if isinstance(workload, Entry) else ()
-    listed: Sequence[str] = getattr(workload, key)
+def _of_optional(
+    name: str, workload: Workload | Common, permissions: Permissions, used: frozenset[str]
+) -> Iterator[Binding]:
+    for secret in workload.optional_secrets:
+        if secret in used:
+            for grant in permissions.lists["secrets"]:
+                yield _binding(name, grant, f"{grant.scope} `{_called('secrets', secret)}`", permissions)
+
+
+def _where_used(name: str, workload: Workload | Common, permissions: Permissions) -> Iterator[Binding]:
+    for one in _of_optional(name, workload, permissions, frozenset(workload.optional_secrets)):
+        yield replace(one, what=f"{one.what}, where `{_OPTIONAL}` has it")
+
+
+def _listed(workload: Workload | Common, key: str) -> Sequence[str]:
+    listed: Sequence[str] = getattr(workload, key, ())
     return listed
 
 

@@ -113,8 +113,14 @@ class UnknownSymbol(NotFound):
 
 
 class MethodNotAllowed(CallerError):
+    """`allowed` are the methods that the path knows."""
+
     status = 405
     title = "Method not allowed"
+
+    def __init__(self, detail: str, allowed: Sequence[str] = ()) -> None:
+        super().__init__(detail)
+        self.allowed = tuple(allowed)
 
 
 class Conflict(CallerError):

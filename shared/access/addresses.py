@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 _SUBNET_BITS: Final = 64
-"""Of an IPv6 address that one household or server is given whole, with more addresses than anybody can count."""
+"""Of an IPv6 address: what one household or server is given whole, more addresses than anybody can count."""
 
 
 def network_of(ip: str) -> str:

@@ -174,7 +174,7 @@ class Limits:
     ) -> Standing:
         """Count a call, unless one of its windows is full: where it then stands. Loads the library first.
 
-        The longest window counts for `owner`, where there is one: whose keys are many, may call no more often.
+        The longest window counts for `owner`, where there is one: many keys don't make many callers.
         """
         return self._standing(kind, role, (subject, owner or subject), cost, counted=True)
 
@@ -197,7 +197,8 @@ class Limits:
         if self._counter is None:
             self.load()
         counter, spare = self._counter, self._spare
-        assert counter is not None and spare is not None  # noqa: S101 - loaded above
+        assert counter is not None  # noqa: S101 - loaded above
+        assert spare is not None  # noqa: S101 - as well
         if time.monotonic() < self._left_alone_until:
             counter = spare
         try:

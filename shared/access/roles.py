@@ -138,6 +138,6 @@ FOR_SOME_MODELS: Final = frozenset(
         "GET /auth/me",
     }
 )
-"""What a key for some models may call beside public routes: these heed its models, or tell of none. A new route
-is closed to such keys until it stands here.
+"""What a key for some models may call beside public routes: these heed its models, or tell of none. A new
+route is closed to such keys until it stands here.
 """

@@ -53,7 +53,8 @@ def check_drift(
         InvalidInput: the window's shape isn't the profile's, or `level` or `min_effect` is out of range.
     """
     _require(profile, window, level, min_effect)
-    features = [describe(column, values) for column, values in zip(profile.features, window.x.T, strict=True)]
+    x = np.asfortranarray(window.x)  # columns are read one by one
+    features = [describe(column, values) for column, values in zip(profile.features, x.T, strict=True)]
     score = None if window.scores is None else describe(profile.score, window.scores)
     rows = None
     if profile.time is not None and window.sessions is not None:
@@ -62,14 +63,9 @@ def check_drift(
     if why:
         judged: list[Judged] = []
     elif rows is not None:
-        judged = judge_in_time(profile, window.x, window.scores, rows, level, min_effect)
+        judged = judge_in_time(profile, x, window.scores, rows, level, min_effect)
     else:
-        distances = {
-            one.name: (one.ks, one.wasserstein)
-            for one in (*features, *([score] if score else []))
-            if one.ks is not None and one.wasserstein is not None
-        }
-        judged = judge_independent(profile, window.x, window.scores, distances, level, min_effect)
+        judged = judge_independent(profile, x, features, score, level, min_effect)
     return _result(profile, window, rows, level, why, judged, features, score)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.drift import windows
-from shared.drift.columns import CategoricalColumn, Column, NumericColumn
+from shared.drift.columns import Column, NumericColumn
 from shared.drift.null import Null
 from shared.drift.profile import Profile
-from shared.drift.result import FamilyResult
+from shared.drift.residual import ResidualModel
+from shared.drift.result import FamilyResult, FeatureDrift
 from shared.drift.significance import adjusted, homogeneity_p, kolmogorov_p
 from shared.drift.windows import Floats, Moved, Plan, SessionRows
 
@@ -40,6 +42,9 @@ MEANINGS: Final[Mapping[str, str]] = {
 }
 LEAST_EXTREME: Final = 6.0
 LEAST_SHARE: Final = 0.01
+MOST_ROWS: Final = 10_000
+"""From which residuals are taken."""
+_GOLDEN: Final = (math.sqrt(5.0) - 1.0) / 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +79,16 @@ def judge_in_time(
     numbers = [column for column in columns if isinstance(column, NumericColumn)]
     model, one, whole = time.residual, [Plan(np.array([0]), 1)], SessionRows.together(len(x))
     every = [Plan(np.array([0]), rows.sessions)]
+    repeats = functools.cache(lambda: windows.repeats(x[:, numeric], rows, every))
     measures: dict[str, Measure] = {
         "marginal": lambda: windows.marginal(columns, x, whole, one)[0],
         "extremes": lambda: windows.extremes(numbers, x[:, numeric], whole, one)[0],
         "gaps": lambda: windows.gaps(x, whole, one)[0],
-        "ties": lambda: windows.ties(x[:, numeric], rows, every)[0],
-        "copies": lambda: windows.copies(x[:, numeric], rows, every)[0],
+        "ties": lambda: repeats()[0][0],
+        "copies": lambda: repeats()[1][0],
     }
     if model is not None:
-        measures["residual"] = lambda: windows.residual(model, numbers, x[:, numeric], whole, one)[0]
+        measures["residual"] = lambda: _residual(model, numbers, x[:, numeric], one)
     if scores is not None:
         score = scores[:, np.newaxis]
         measures["score"] = lambda: windows.marginal([profile.score], score, whole, one)[0]
@@ -99,6 +105,15 @@ def judge_in_time(
         for null in time.nulls
         if null.family in measures
     ]
+
+
+def _residual(
+    model: ResidualModel, columns: Sequence[NumericColumn], x: NDArray[np.floating], one: Sequence[Plan]
+) -> Moved:
+    """Of very many rows an even part says as much: by a Weyl sequence, which no period in them meets."""
+    if len(x) > MOST_ROWS:
+        x = x[np.arange(len(x)) * _GOLDEN % 1.0 < MOST_ROWS / len(x)]
+    return windows.residual(model, columns, x, SessionRows.together(len(x)), one)[0]
 
 
 def _by_null(null: Null, moved: Moved, sessions: int, level: float, min_effect: float) -> Judged:
@@ -141,32 +156,27 @@ def _judged(
 def judge_independent(
     profile: Profile,
     x: NDArray[np.floating],
-    scores: NDArray[np.floating] | None,
-    distances: Mapping[str, tuple[float, float]],
+    described: Sequence[FeatureDrift],
+    score: FeatureDrift | None,
     level: float,
     min_effect: float,
 ) -> list[Judged]:
     """Rows without time order: Kolmogorov-Smirnov or chi-square, Benjamini-Hochberg within the family.
 
-    `distances` holds each numeric column's Kolmogorov-Smirnov distance and normed W1. A family's statistic
-    is -log10 of its least adjusted p-value.
+    A family's statistic is -log10 of its least adjusted p-value. What the families in time would have of
+    the level goes to these three.
     """
-    names = [column.name for column in profile.features]
-    marginal = [
-        _column_p(column, values, distances) for column, values in zip(profile.features, x.T, strict=True)
-    ]
-    missing = [_gap_p(column, values) for column, values in zip(profile.features, x.T, strict=True)]
+    names, rows = [column.name for column in profile.features], len(x)
+    pairs = list(zip(profile.features, described, strict=True))
+    marginal = [_column_p(column, one, x[:, j]) for j, (column, one) in enumerate(pairs)]
+    missing = [_gap_p(column, one, rows) for column, one in pairs]
     found = [
-        _by_p("marginal", names, marginal, level * (SHARES["marginal"] + SHARES["residual"]), min_effect),
-        _by_p(
-            "gaps", names, missing, level * (SHARES["gaps"] + SHARES["ties"] + SHARES["copies"]), LEAST_SHARE
-        ),
+        _by_p("marginal", names, marginal, level * 0.7, min_effect),
+        _by_p("gaps", names, missing, level * 0.15, LEAST_SHARE),
     ]
-    if scores is not None:
-        own = [_column_p(profile.score, scores, distances)]
-        found.append(
-            _by_p("score", ["score"], own, level * (SHARES["score"] + SHARES["extremes"]), min_effect)
-        )
+    if score is not None:
+        own = [_number_p(profile.score, score, rows)]
+        found.append(_by_p("score", ["score"], own, level * 0.15, min_effect))
     return found
 
 
@@ -178,24 +188,29 @@ def _by_p(
     return _judged(family, names, statistic, effect, -math.log10(level), level, min_effect)
 
 
-def _column_p(
-    column: Column, values: NDArray[np.floating], distances: Mapping[str, tuple[float, float]]
-) -> tuple[float, float]:
+def _column_p(column: Column, now: FeatureDrift, values: NDArray[np.floating]) -> tuple[float, float]:
     """(p-value, effect size)."""
-    finite = values[np.isfinite(values)]
-    if isinstance(column, CategoricalColumn):
-        counts = column.counts_of(finite)
-        total, reference = max(len(finite), 1), max(int(column.all_counts.sum()), 1)
-        apart = np.abs(counts / total - column.all_counts / reference).sum() / 2 if len(finite) else 0.0
-        return homogeneity_p(column.all_counts.tolist(), counts.tolist()), float(apart)
-    if column.name not in distances:
+    if isinstance(column, NumericColumn):
+        return _number_p(column, now, len(values))
+    counts, then = column.counts_of(values[np.isfinite(values)]), column.all_counts
+    if not counts.sum() or not then.sum():
         return 1.0, 0.0
-    distance, effect = distances[column.name]
-    return kolmogorov_p(distance, column.finite, len(finite)), effect
+    apart = np.abs(counts / counts.sum() - then / then.sum()).sum() / 2
+    return homogeneity_p(then.tolist(), counts.tolist()), float(apart)
 
 
-def _gap_p(column: Column, values: NDArray[np.floating]) -> tuple[float, float]:
-    share = column.missing_share + column.infinite_share
-    before, now = round(column.n * share), int((~np.isfinite(values)).sum())
-    p = homogeneity_p([before, column.n - before], [now, len(values) - now])
-    return p, now / max(len(values), 1) - share
+def _number_p(column: NumericColumn, now: FeatureDrift, rows: int) -> tuple[float, float]:
+    if now.ks is None or now.wasserstein is None:
+        return 1.0, 0.0
+    finite = rows - _bad(now.missing_share + now.infinite_share, rows)
+    return kolmogorov_p(now.ks, column.finite, finite), now.wasserstein
+
+
+def _gap_p(column: Column, now: FeatureDrift, rows: int) -> tuple[float, float]:
+    before, after = column.missing_share + column.infinite_share, now.missing_share + now.infinite_share
+    then, bad = _bad(before, column.n), _bad(after, rows)
+    return homogeneity_p([then, column.n - then], [bad, rows - bad]), after - before
+
+
+def _bad(share: float, rows: int) -> int:
+    return round(share * rows)

@@ -96,20 +96,20 @@ def feature_nulls(columns: Sequence[Column], x: Rows, rows: SessionRows) -> tupl
     plans = [Plan.sliding(rows.sessions, length) for length in lengths]
     width = len(x) / rows.sessions
     numbers = [column for column in columns if isinstance(column, NumericColumn)]
+    ties, copies = windows.repeats(x[:, numeric], rows, plans)
     found = {
         "marginal": (columns, own["marginal"]),
         "residual": (numbers, own["residual"]),
         "extremes": (numbers, windows.extremes(numbers, x[:, numeric], rows, plans)),
         "gaps": (columns, windows.gaps(x, rows, plans)),
-        "ties": (numbers, windows.ties(x[:, numeric], rows, plans)),
+        "ties": (numbers, ties),
     }
     nulls = [
         _null(family, [column.name for column in of], lengths, moved, width)
         for family, (of, moved) in found.items()
         if of and moved
     ]
-    copied = windows.copies(x[:, numeric], rows, plans)
-    nulls.append(_null("copies", [ROWS], lengths, copied, width))
+    nulls.append(_null("copies", [ROWS], lengths, copies, width))
     return tuple(null for null in nulls if null.lengths)
 
 

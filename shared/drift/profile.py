@@ -94,6 +94,7 @@ def build_profile(
     the rows' time stamps, equal within a session; without them rows count as independent. The columns
     named in `categorical` hold codes. The same rows give the same profile.
     """
+    x = np.asfortranarray(x)  # columns are read one by one
     counts = np.bincount(y, minlength=len(classes))
     columns = tuple(
         categorical_column(name, values) if name in categorical else numeric_column(name, values)

@@ -23,6 +23,8 @@ Rows: TypeAlias = NDArray[np.floating]
 MOST_WINDOWS: Final = 200
 COPIED_COLUMNS: Final = 3
 COMMON_SHARE: Final = 0.2
+_HALF: Final = np.uint64(32)
+_LOW: Final = np.uint64(2**32 - 1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,7 +125,10 @@ def extremes(columns: Sequence[NumericColumn], x: Rows, rows: SessionRows, plans
     for j, (column, values) in enumerate(zip(columns, x.T, strict=True)):
         among = np.isfinite(values)
         far = np.abs(values[among].astype(np.float64) - (column.mean or 0.0)) / column.unit
-        np.maximum.at(greatest[:, j], rows.number[among], far)
+        if rows.sessions == 1:
+            greatest[0, j] = far.max(initial=0.0)
+        else:
+            np.maximum.at(greatest[:, j], rows.number[among], far)
     found = [plan.maxima(greatest) for plan in plans]
     return [Moved(np.log(np.maximum(most, 1.0)), most) for most in found]
 
@@ -136,40 +141,32 @@ def gaps(x: Rows, rows: SessionRows, plans: Plans) -> list[Moved]:
     return _shares(missing, rows, plans)
 
 
-def ties(x: Rows, rows: SessionRows, plans: Plans) -> list[Moved]:
-    """Share of each column's rows that repeat another value of the same session: a stuck feed."""
-    return _shares(np.column_stack([_repeats(values, rows) for values in x.T]), rows, plans)
+def repeats(x: Rows, rows: SessionRows, plans: Plans) -> tuple[list[Moved], list[Moved]]:
+    """Ties and copies.
 
-
-def copies(x: Rows, rows: SessionRows, plans: Plans) -> list[Moved]:
-    """Share of rows that equal another row of their session in several columns: one symbol's feed brings
-    another's candles. Zeros don't count, nor columns in which many values repeat anyway.
+    Ties: the share of each column's rows that repeat another value of the same session, as a stuck feed does.
+    Copies: the share of rows that equal another row of their session in several columns, as where one
+    symbol's feed brings another's candles; zeros don't count, nor columns in which many values repeat anyway.
     """
+    ties = np.zeros((rows.sessions, x.shape[1]), np.intp)
     equal = np.zeros(len(x), np.intp)
-    for values in x.T:
-        among = np.isfinite(values) & (values != 0.0)
+    for j, values in enumerate(x.T):
+        among = np.isfinite(values)
         keys = _keys(values[among], rows.number[among])
         ordered = np.sort(keys)
         again = ordered[1:][ordered[1:] == ordered[:-1]]
-        if 0 < len(again) <= COMMON_SHARE * len(keys):
-            equal[among] += np.isin(keys, again)
-    copied = equal >= COPIED_COLUMNS
-    per_session = np.bincount(rows.number[copied], minlength=rows.sessions)
-    return _shares(per_session[:, np.newaxis], rows, plans)
-
-
-def _repeats(values: NDArray[np.floating], rows: SessionRows) -> NDArray[np.intp]:
-    """By session."""
-    among = np.isfinite(values)
-    ordered = np.sort(_keys(values[among], rows.number[among]))
-    again = ordered[1:][ordered[1:] == ordered[:-1]] >> np.uint64(32)
-    return np.bincount(again.astype(np.intp), minlength=rows.sessions)
+        ties[:, j] = np.bincount((again >> _HALF).astype(np.intp), minlength=rows.sessions)
+        telling = again[(again & _LOW) != 0]
+        if 0 < len(telling) <= COMMON_SHARE * len(keys):
+            equal[among] += np.isin(keys, telling)
+    copied = np.bincount(rows.number[equal >= COPIED_COLUMNS], minlength=rows.sessions)
+    return _shares(ties, rows, plans), _shares(copied[:, np.newaxis], rows, plans)
 
 
 def _keys(values: NDArray[np.floating], number: NDArray[np.intp]) -> NDArray[np.uint64]:
     """Session and bits in one whole number: sorting these is many times faster than by two keys."""
     bits = (values.astype(np.float32) + np.float32(0.0)).view(np.uint32)  # -0.0 becomes 0.0
-    return number.astype(np.uint64) << np.uint64(32) | bits
+    return number.astype(np.uint64) << _HALF | bits
 
 
 def _shares(counts: NDArray[Any], rows: SessionRows, plans: Plans) -> list[Moved]:

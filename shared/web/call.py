@@ -83,8 +83,8 @@ def headers_of(raw: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
 def require_single(raw: Iterable[tuple[bytes, bytes]]) -> None:
     """
     Raises:
-        MalformedRequest: a header that says who calls or what is asked comes twice. Whoever looks at the first
-            one would judge another request than whoever looks at the last.
+        MalformedRequest: a header that says who calls or what is asked comes twice. Whoever looks at the
+            first one would judge another request than whoever looks at the last.
     """
     names = [name for name, _ in raw if name in _SINGLE]
     if len(names) != len(set(names)):

@@ -58,7 +58,8 @@ def load_soon(limits: Limits) -> None:
 def _loaded(future: asyncio.Future[None]) -> None:
     _loading.discard(future)
     if not future.cancelled() and (error := future.exception()) is not None:
-        LOGGER.error("limits can't be loaded: nobody is limited", extra={"facts": {"why": type(error).__name__}})
+        facts = {"why": type(error).__name__}
+        LOGGER.error("limits can't be loaded: nobody is limited", extra={"facts": facts})
 
 
 async def _count(call: Call, kind: Kind, identity: Identity, cost: int) -> Standing | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from shared.errors import EngineError, FieldError, InvalidInput, MalformedRequest
+from shared.errors import EngineError, FieldError, InvalidInput, MalformedRequest, MethodNotAllowed
 from shared.schema import Answer
 from shared.web.call import Call
 
@@ -56,6 +56,8 @@ def problem_of(error: EngineError, call: Call) -> Problem:
 def problem_headers(error: EngineError) -> dict[str, str]:
     if error.retry_after_seconds is not None:
         return {"retry-after": str(max(1, math.ceil(error.retry_after_seconds)))}
+    if isinstance(error, MethodNotAllowed):
+        return {"allow": ", ".join(error.allowed)}
     return {"www-authenticate": 'Bearer realm="mlengine"'} if error.status == 401 else {}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Generic, TypeVar
 
 from shared.errors import MethodNotAllowed, NotFound
@@ -40,7 +40,8 @@ class Routes(Generic[T]):
         methods, parameters = self._find(bare(path))
         target = methods.get("GET" if method == "HEAD" else method)
         if target is None:
-            raise MethodNotAllowed(f"{path} knows {_listed(methods)}, not {method}.")
+            known = sorted(methods)
+            raise MethodNotAllowed(f"{path} knows {', '.join(known)}, not {method}.", known)
         return target, parameters
 
     def methods(self, path: str) -> Sequence[str]:
@@ -72,7 +73,3 @@ class Routes(Generic[T]):
             if found:
                 return methods, found.groupdict()
         raise NotFound(f"There is nothing at {path}. GET /docs lists all routes.")
-
-
-def _listed(methods: Iterable[str]) -> str:
-    return ", ".join(sorted(methods))

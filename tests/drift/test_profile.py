@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
@@ -254,3 +254,12 @@ def test_no_time_part_but_a_right_one_is_read(value: object) -> None:
     else:
         with pytest.raises(PackageRefused):
             Profile.from_json(content)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.floats(-1e6, 1e6, width=32), st.lists(st.integers(0, 40), min_size=300, max_size=400))
+def test_values_however_close_give_a_profile_that_can_be_read_again(base: float, steps: list[int]) -> None:
+    """Some knots are kept exactly and others shortened: none may pass another by that."""
+    values = np.float32(base) * (np.float32(1) + np.array(steps, np.float32) * np.float32(2e-7))
+    built = profile(values[:, np.newaxis])
+    assert Profile.from_json(built.to_json()) == built

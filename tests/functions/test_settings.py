@@ -17,12 +17,17 @@ from tests.alerts.made import a_notification, raised
 from tests.functions.engine import KEY, Engine
 from tests.market.made import as_answer, candles
 from tests.market.scripted import ScriptedUpstream, as_json
+from tests.warehouse import made
 
 PLATFORM = {"env", "log_level", "mlengine_home", "google_cloud_project"}
 """Every function has these."""
 
 BY_CONNECT = {"invokers_checked"}
 """Read where the platform is connected, before the function is there."""
+
+
+NO_SETTINGS = {"token_signing_keys", "bootstrap_secret"}
+"""Secrets that are read from where they are kept, each time anew."""
 
 
 class Anybody:
@@ -81,6 +86,8 @@ CALLS: dict[str, list[tuple[str, Any]]] = {
         ("GET /monitoring/history", None),
         ("GET /monitoring/performance", None),
         ("GET /monitoring/latency", None),
+        ("GET /monitoring/freshness", None),
+        ("GET /monitoring/quality", None),
         ("GET /metrics", None),
     ],
     "schedules": [
@@ -109,6 +116,28 @@ CALLS: dict[str, list[tuple[str, Any]]] = {
         ("GET /docs/assets/swagger-ui.css", None),
         ("GET /openapi.json", None),
     ],
+    "accounts": [
+        ("POST /auth/register", {"email": "a@example.org", "password": "correct horse battery"}),
+        ("POST /auth/login", {"email": "a@example.org", "password": "correct horse battery"}),
+        ("POST /auth/refresh", {"refresh_token": "nope"}),
+        ("POST /auth/logout", None),
+        ("GET /auth/me", None),
+        ("POST /auth/password", {"old_password": "x", "new_password": "y"}),
+        ("POST /auth/keys", {"name": "ci"}),
+        ("GET /auth/keys", None),
+        ("DELETE /auth/keys/nope", None),
+        ("POST /auth/invitations", {"email": "b@example.org"}),
+        ("GET /auth/users", None),
+        ("POST /auth/users/nope/role", {"role": "viewer"}),
+        ("POST /auth/users/nope/disable", None),
+        ("POST /auth/users/nope/enable", None),
+    ],
+    "admin": [
+        ("GET /admin/audit", None),
+        ("GET /admin/audit/export", None),
+        ("DELETE /admin/audit/clear?reason=because", None),
+    ],
+    "watch": [("POST /admin/watch", None)],
 }
 
 EVENTS: dict[str, dict[str, Any]] = {
@@ -121,6 +150,7 @@ EVENTS: dict[str, dict[str, Any]] = {
     "notify": a_notification(channel="log").json(),
     "outcomes": {"timeframe": "1d", "added": {"ABC": 1}},
     "drift": {},
+    "watch": {},
     "monitoring": {"instance_id": "i1", "requests": [], "cold_starts": []},
     "deadletters": {},
 }
@@ -141,13 +171,16 @@ class Watched:
 
 def exercise(engine: Engine, name: str) -> set[str]:
     """The settings that a function reads while it does all that it can."""
-    engine.instance.audit.store([Event("p1", "//test", "predictions.made", datetime.now(UTC), {})])
+    prediction = {**made(1)[0], "prediction_id": "p1"}
+    engine.instance.audit.store([Event("p1", "//test", "predictions.made", datetime.now(UTC), prediction)])
     watched = Watched(engine.settings)
     platform = replace(engine.instance.platform, identities=Anybody())
     use_instance(Instance(cast(Settings, watched), platform))
     for call, body in CALLS[name]:
         method, path = call.split(" ")
         assert engine[name].request(method, path, json=body, headers=KEY).status_code < 500
+    unknown = {"x-api-key": "mlk_0123456789abcdef_" + "a" * 43}
+    assert engine[name].get("/health", headers=unknown).status_code == 401
     entry = read_catalogue().functions[name]
     if entry.topic is not None:
         stranger = {"authorization": "Bearer a.b.c"}
@@ -167,7 +200,8 @@ def test_it_reads_what_the_catalogue_lists(
     scripted.script("/candles", [as_json(as_answer(candles(200)))])
     scripted.script("/price/latest", [as_json({"price": 1.0, "timestamp": "2024-01-01"})])
     entry = read_catalogue().functions[name]
-    listed = {setting.lower() for setting in (*entry.settings, *entry.secrets)}
+    named = (*entry.settings, *entry.secrets, *entry.optional_secrets)
+    listed = {setting.lower() for setting in named} - NO_SETTINGS
     assert exercise(start(market_data_url=scripted.url), name) - PLATFORM == listed - BY_CONNECT
 
 

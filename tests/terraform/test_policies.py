@@ -58,6 +58,9 @@ OPTIONAL: Final = {
 }
 """The secrets that need not be there. The plan behind a domain has all of them, the others none."""
 
+SOME_VALUE: Final[Mapping[str, str]] = {"REDIS_URL": "redis://10.0.0.3:6379/0"}
+"""Of secrets that can't be any text."""
+
 UNPROTECTED: Final[Mapping[str, str]] = {
     "module.warehouse.google_bigquery_table.view": "a view holds nothing",
 }
@@ -256,8 +259,9 @@ def secrets_of(workload: Workload, plan: Plan) -> set[str]:
 
 
 def test_a_secret_is_referred_to_only_where_it_is(any_plan: Plan) -> None:
-    """A function that refers to a secret without a value can't be deployed, so the optional ones are asked for."""
-    made = {secret_variable(name) for name in values_of(any_plan, "google_secret_manager_secret", "secret_id")}
+    """A function that refers to one without a value can't be deployed: the optional ones are asked for."""
+    names = values_of(any_plan, "google_secret_manager_secret", "secret_id")
+    made = {secret_variable(name) for name in names}
     attached = {who: names for who, names, _ in environments(any_plan)}
     assert set(attached) == set(CATALOGUE.workloads)
     for who, workload in CATALOGUE.workloads.items():
@@ -338,7 +342,7 @@ def test_everything_starts_with_what_it_is_given(any_plan: Plan) -> None:
     for who, secrets, given in environments(any_plan):
         assert "ADMIN_API_KEY" in secrets, "production starts nothing without it"
         assert not secrets & set(given), who
-        texts_of = {name: "https://user@secret.example.com:6379" for name in secrets}
+        texts_of = {name: SOME_VALUE.get(name, "text of some length") for name in secrets}
         known = {field.upper() for field in Settings.model_fields}
         values = {name.lower(): value for name, value in {**given, **texts_of}.items() if name in known}
         found = load_settings(**values, _env_file=None)
