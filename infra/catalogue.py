@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -145,6 +145,11 @@ class Common(BaseModel):
     optional_secrets: tuple[str, ...] = ()
 
 
+def _extended(entry: Mapping[str, Any], common: Mapping[str, Sequence[str]]) -> Mapping[str, Any]:
+    """The entry, each of its lists with what is common after its own."""
+    return {**entry, **{key: (*entry.get(key, ()), *more) for key, more in common.items()}}
+
+
 class Catalogue(BaseModel):
     """The functions here have what every function has."""
 
@@ -158,10 +163,10 @@ class Catalogue(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _with_common(cls, values: Any) -> Any:
-        """Each function's lists, with those of every function after them."""
+        """Each function's lists, with those of every function after them. An entry has them already."""
         common = Common.model_validate(values.get("every_function", {})).model_dump()
         functions = {
-            name: {**entry, **{key: (*entry.get(key, ()), *more) for key, more in common.items()}}
+            name: entry if isinstance(entry, Entry) else _extended(entry, common)
             for name, entry in values["functions"].items()
         }
         return {**values, "functions": functions}

@@ -85,10 +85,10 @@ apply: $(VENV)/.dev ## Apply the kept plan, and no other; on failure, the old re
 	@mkdir -p $(DELIVERY)
 	gcloud storage cp $(PLANS)/plan $(DELIVERY)/plan
 	$(IN_TERRAFORM) apply -input=false $(CURDIR)/$(DELIVERY)/plan || { $(RESTORE); exit 1; }
-	$(IN_TERRAFORM) output -json functions > $(DELIVERY)/functions.json
+	$(IN_TERRAFORM) output -json > $(DELIVERY)/outputs.json
 
 verify: $(VENV)/.dev ## Try what was deployed; on failure, the old revisions serve again
 	$(call needs,PROJECT)
-	@$(BIN)/python -m infra.smoke $(DELIVERY)/functions.json $(SMOKE_OPTIONS) || { $(RESTORE); exit 1; }
+	@$(BIN)/python -m infra.smoke $(DELIVERY)/outputs.json $(SMOKE_OPTIONS) || { $(RESTORE); exit 1; }
 
 RESTORE = $(IN_CLOUD) $(BIN)/python -m infra.traffic restore $(DELIVERY)/traffic.json

@@ -1,6 +1,7 @@
 """`python -m infra.smoke ADDRESSES`: does an engine that was just deployed do its work?
 
-ADDRESSES is the engine's URL, or a file of what `terraform output -json functions` prints.
+ADDRESSES is the engine's URL, or a file of what `terraform output -json` prints: behind a front door that
+alone is called.
 Each address must be healthy and ready, `predict` must predict, and the prediction must be in the audit, which
 only has it when the events arrive. What is not yet so may become so: it is asked again until the patience
 ends. The key is in MLENGINE_API_KEY; with --identity each call also carries a token of this machine's service
@@ -17,10 +18,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Generic, TypeVar
 
 import httpx
-from pydantic import BaseModel, Field, TypeAdapter
+from pydantic import BaseModel, Field
 from rich.console import Console
 
 ENGINE: Final = "engine"
@@ -31,6 +32,9 @@ _IDENTITY: Final = "/computeMetadata/v1/instance/service-accounts/default/identi
 _TIMEOUT_SECONDS: Final = 30.0
 _PAUSE_SECONDS: Final = 1.0
 _MODEL: Final = "model"
+
+
+Value = TypeVar("Value")
 
 
 class NotYet(Exception):
@@ -147,8 +151,21 @@ class _Function(BaseModel):
     routes: tuple[str, ...]
 
 
+class _FrontDoor(BaseModel):
+    url: Annotated[str, Field(pattern="^https?://")]
+
+
+class _Output(BaseModel, Generic[Value]):
+    value: Value
+
+
+class _Outputs(BaseModel):
+    functions: _Output[dict[str, _Function]]
+    front_door: _Output[_FrontDoor | None]
+
+
 def read_addresses(text: str) -> dict[str, str]:
-    """A URL, or a file with the functions' URLs; those without routes can't be called from outside.
+    """A URL, or a file with that of the front door, else those of the functions that have routes.
 
     Raises:
         ValueError: neither.
@@ -156,10 +173,12 @@ def read_addresses(text: str) -> dict[str, str]:
     if text.startswith(("http://", "https://")):
         return {ENGINE: text.rstrip("/")}
     try:
-        found = TypeAdapter(dict[str, _Function]).validate_json(Path(text).read_bytes())
+        found = _Outputs.model_validate_json(Path(text).read_bytes())
     except (OSError, ValueError) as error:
-        raise ValueError(f"{text} is neither a URL nor a file of functions: {error}") from error
-    addresses = {name: one.url.rstrip("/") for name, one in found.items() if one.routes}
+        raise ValueError(f"{text} is neither a URL nor a file of Terraform's outputs: {error}") from error
+    if found.front_door.value is not None:
+        return {ENGINE: found.front_door.value.url.rstrip("/")}
+    addresses = {name: one.url.rstrip("/") for name, one in found.functions.value.items() if one.routes}
     if not {"predict", "monitoring"} <= addresses.keys():
         raise ValueError(f"{text} must have the functions predict and monitoring, with their routes")
     return addresses
@@ -167,7 +186,7 @@ def read_addresses(text: str) -> dict[str, str]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m infra.smoke", description=__doc__)
-    parser.add_argument("addresses", help="the engine's URL, or a file of the functions' URLs")
+    parser.add_argument("addresses", help="the engine's URL, or a file of Terraform's outputs")
     parser.add_argument("--symbol", default="AAPL", help="what is predicted")
     parser.add_argument("--before-first-model", action="store_true", help="none is live: don't predict")
     parser.add_argument("--identity", action="store_true", help="send this service account's ID token too")

@@ -53,7 +53,12 @@ class Settings(BaseSettings):
     """What can be set. Names in the environment are the field names in upper case."""
 
     model_config = SettingsConfigDict(
-        env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True, hide_input_in_errors=True
+        env_file=".env",
+        extra="ignore",
+        frozen=True,
+        env_ignore_empty=True,
+        hide_input_in_errors=True,
+        str_strip_whitespace=True,  # a secret often ends with the line's end of the command that made it
     )
 
     env: Environment = Environment.DEVELOPMENT

@@ -59,3 +59,11 @@ def test_settings_cannot_be_changed() -> None:
     settings = load_settings()
     with pytest.raises(ValueError, match="frozen"):
         settings.env = Environment.PRODUCTION  # type: ignore[misc]  # the point of the test
+
+
+def test_the_end_of_a_line_is_no_part_of_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`openssl rand -base64 33 | gcloud secrets versions add ...` keeps it, and no header can hold one."""
+    monkeypatch.setenv("ADMIN_API_KEY", "a key of some length\n")
+    key = load_settings(_env_file=None).admin_api_key
+    assert key is not None
+    assert key.get_secret_value() == "a key of some length"

@@ -228,7 +228,7 @@ async def recent(call: Call, query: RecentQuery) -> PredictionList:
         limit=query.limit,
         cursor=query.cursor,
     )
-    shown = [dict(d.data) for d in page.documents if call.identity.may_use(d.data["model_id"])]
+    shown = [dict(d.data) for d in page.documents if call.identity.may_use(d.data.get("model_id", ""))]
     return PredictionList(predictions=shown, cursor=page.cursor)
 
 
@@ -236,7 +236,7 @@ async def recent(call: Call, query: RecentQuery) -> PredictionList:
 async def prediction(call: Call, prediction_id: str) -> StoredPrediction:
     """One prediction with its features and ids, as the audit keeps it, its lineage and its outcome."""
     record = await call.instance.audit.wait_for_record(prediction_id)
-    call.identity.require_model(record["model_id"])
+    call.identity.require_model(record.get("model_id", ""))
     lineage = await asyncio.to_thread(call.instance.lineage.of, record)
     outcome = await asyncio.to_thread(call.instance.outcomes.get, prediction_id)
     return StoredPrediction(

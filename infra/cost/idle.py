@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import takewhile
@@ -15,9 +15,16 @@ from infra.cost.instances import running, start_seconds
 from infra.cost.parameters import HOURS, Assumptions, Design, Traffic
 from infra.cost.prices import Use
 from infra.cost.traffic import GIB, LEAST_MESSAGE_BYTES, PREDICT
+from shared.monitoring.latency.measurements import TOPIC as MEASURED
 
 CANDLES: Final = "candles.requested"
+DRIFT: Final = "drift.requested"
+WATCH: Final = "watch.requested"
 TRAIN: Final = "train"
+
+FOLLOWS: Final[Mapping[str, tuple[str, ...]]] = {CANDLES: ("candles.updated",)}
+"""Topic -> the topics on which its takers always publish an event, besides what they have measured."""
+
 _YEAR_BEGINS = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -98,8 +105,14 @@ class _Idle:
     def _schedule(self, name: str, schedule: Schedule) -> Iterator[Use]:
         what = f"schedule {name}"
         yield Use("scheduler_jobs", 1, what)
-        times = firings(schedule)
-        takers = self.catalogue.subscriptions.get(schedule.topic, ())
+        yield from self._published(schedule.topic, firings(schedule), what)
+
+    def _published(self, topic: str, times: float, what: str) -> Iterator[Use]:
+        """Events on a topic, what their takers do, and what follows. Each taker starts, and each start ends
+        in an event about what was measured: so instances that go on from one event to the next are counted
+        twice rather than not at all.
+        """
+        takers = self.catalogue.subscriptions.get(topic, ())
         yield Use("pubsub_throughput", times * (1 + len(takers)) * LEAST_MESSAGE_BYTES / GIB, what)
         for taker in takers:
             entry = self.catalogue.functions[taker]
@@ -107,20 +120,37 @@ class _Idle:
             yield Use("secret_reads", times * len(entry.secrets), what)
             lines = self.measured["audit_log_bytes"] + self.assumed.log_entry_bytes
             yield Use("logging", times * (lines + self.assumed.request_log_bytes) / GIB, what)
-            yield from self._event(entry, schedule.topic, times, what)
+            yield from self._event(entry, topic, times, what)
             for job in entry.runs:
                 yield from self._job(job, self.catalogue.jobs[job], times, f"{what}, job {job}")
+            for follows in FOLLOWS.get(topic, ()):
+                yield from self._published(follows, times, f"{what}, {follows}")
+            if topic != MEASURED and MEASURED in entry.publishes:
+                yield from self._published(MEASURED, times, f"{what}, measurements")
 
     def _event(self, entry: Entry, topic: str, times: float, what: str) -> Iterator[Use]:
         """A function that starts for one event."""
         reads = writes = self.assumed.event_operations
         blobs, seconds = 0.0, self.assumed.event_seconds
-        if topic == CANDLES:
-            symbols = self.traffic.symbols
-            reads += symbols * (1 + self.measured["ingest_reads"])  # the list of them is read first
-            writes += symbols * self.measured["ingest_writes"]
-            blobs += symbols * self.measured["ingest_blobs"]
-            seconds += symbols * self._ingest_seconds() / self.assumed.ingest_at_once
+        symbols = self.traffic.symbols
+        match topic:
+            case _ if topic == CANDLES:
+                reads += symbols * (1 + self.measured["ingest_reads"])  # the list of them is read first
+                writes += symbols * self.measured["ingest_writes"]
+                blobs += symbols * self.measured["ingest_blobs"]
+                seconds += symbols * self._ingest_seconds() / self.assumed.ingest_at_once
+            case _ if topic == WATCH:
+                # at worst each symbol is stale, or has findings
+                reads += self.measured["watch_reads"] + symbols
+                writes += self.measured["watch_writes"]
+                seconds += self.measured["watch_reads"] * self.assumed.read_seconds
+            case _ if topic == DRIFT:
+                reads += symbols * self.measured["drift_reads"]
+                seconds += symbols * self.measured["drift_cpu_seconds"] * self.assumed.slower_processor
+                seconds += symbols * self.measured["drift_reads"] * self.assumed.read_seconds
+            case _ if topic == MEASURED:
+                reads, writes = self.measured["measurement_reads"], self.measured["measurement_writes"]
+                seconds = self.assumed.commit_seconds * writes + self.assumed.read_seconds * reads
         seconds += start_seconds(self.measured, self.assumed)
         yield from running(entry, times * seconds, what)
         yield Use("firestore_reads", times * reads, what)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Final
 
@@ -14,6 +15,8 @@ from infra.cost.instances import Work, active_seconds, instances, rounded_up, ru
 from infra.cost.parameters import Assumptions, Design, Traffic
 from infra.cost.prices import Use
 from shared.monitoring.audit import COLLECTION
+from shared.monitoring.latency.measurements import INTERVAL_SECONDS
+from shared.monitoring.latency.measurements import TOPIC as MEASURED
 from shared.serving.market import TOPIC
 
 GIB: Final = 2**30
@@ -44,7 +47,8 @@ class _Month:
         yield from self._events()
         for name in self.catalogue.subscriptions.get(TOPIC, ()):
             if name != AUDIT or self.design.audit_documents:
-                yield from self._delivery(name, self.catalogue.functions[name])
+                yield from self.delivery(name, self.catalogue.functions[name])
+        yield from self._measurements()
         if self.design.audit_documents:
             yield from self._documents()
         if self.design.audit_rows:
@@ -98,14 +102,43 @@ class _Month:
         if self.design.audit_rows:
             yield Use("pubsub_bigquery", sent, "events delivered to the warehouse")
 
-    def _delivery(self, name: str, entry: Entry) -> Iterator[Use]:
+    def delivery(self, name: str, entry: Entry) -> Iterator[Use]:
         """One event each, as Pub/Sub pushes them. Who isn't the audit is taken to do as much as it."""
-        processor = self._processor(self.measured["audit_cpu_ms"])
-        clock = processor + self.assumed.commit_seconds
-        work = Work(processor, clock, rounded_up(clock, self.assumed.billed_step_seconds))
+        work = self._handling()
         count = instances(entry, self.traffic, work, self.assumed)
         yield from self._served(name, entry, work, count)
         yield from self._logged(name, "audit_log_bytes")
+
+    def _handling(self) -> Work:
+        processor = self._processor(self.measured["audit_cpu_ms"])
+        clock = processor + self.assumed.commit_seconds
+        return Work(processor, clock, rounded_up(clock, self.assumed.billed_step_seconds))
+
+    def _measurements(self) -> Iterator[Use]:
+        """What instances tell of their requests: one event a minute in which they had some."""
+        told = 0.0
+        for name in (PREDICT, *self.catalogue.subscriptions.get(TOPIC, ())):
+            entry = self.catalogue.functions[name]
+            if MEASURED in entry.publishes and (name != AUDIT or self.design.audit_documents):
+                told += self._minutes(entry, name)
+        if not told:
+            return
+        takers = self.catalogue.subscriptions.get(MEASURED, ())
+        sent = max(self.measured["measurement_bytes"], LEAST_MESSAGE_BYTES) * told / GIB
+        yield Use("pubsub_throughput", sent * (1 + len(takers)), "measurements")
+        events = replace(self, traffic=self.traffic.model_copy(update={"predictions": told}))
+        for name in takers:
+            yield from events.delivery(name, self.catalogue.functions[name])
+            reads, writes = self.measured["measurement_reads"], self.measured["measurement_writes"]
+            yield Use("firestore_reads", told * reads, f"{name}, measurements")
+            yield Use("firestore_writes", told * writes, f"{name}, measurements")
+
+    def _minutes(self, entry: Entry, name: str) -> float:
+        """Minutes of instances in which requests came."""
+        work = self._prediction(1, 1) if name == PREDICT else self._handling()
+        count = instances(entry, self.traffic, work, self.assumed)
+        each = self.traffic.each_second * INTERVAL_SECONDS / count
+        return count * self.traffic.seconds / INTERVAL_SECONDS * -math.expm1(-each)
 
     def _served(self, name: str, entry: Entry, work: Work, count: int, *, warm: int = 0) -> Iterator[Use]:
         yield Use("cloud_run_requests", self.traffic.predictions, name)

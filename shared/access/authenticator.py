@@ -13,7 +13,7 @@ from shared.access.identity import Identity
 from shared.access.sessions import Sessions
 from shared.access.tokens import AccessTokens
 from shared.access.users import User, Users
-from shared.errors import EngineError, Unauthenticated
+from shared.errors import ConfigurationError, EngineError, Unauthenticated
 from shared.logs import LOGGER
 from shared.platform.ports import Now
 
@@ -53,6 +53,7 @@ class Authenticator:
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._known: dict[str, _Remembered] = {}
+        self._notes_uses = True
 
     def remembered(self, presented: str) -> Identity | None:
         """Who it is, where that was found a moment ago. Never blocks."""
@@ -89,9 +90,14 @@ class Authenticator:
         return _identity(key, owner), seconds_left
 
     def _note_use(self, key: ApiKey) -> None:
-        """Best effort: a good key opens doors also where nobody can write down that it did."""
+        """Best effort: a good key opens doors also where nobody can write down that it did. Functions that
+        only read, as those that predict, find that out once."""
+        if not self._notes_uses:
+            return
         try:
             self._keys.note_use(key)
+        except ConfigurationError:
+            self._notes_uses = False
         except EngineError as error:
             facts = {"key": key.prefix, "why": error.detail}
             LOGGER.warning("the use of a key isn't noted", extra={"facts": facts})

@@ -161,9 +161,7 @@ class Limits:
         for asked in postponed:
             self.count(*asked)
 
-    def postpone(
-        self, kind: Kind, role: Role, subject: str, cost: int = 1, owner: str | None = None
-    ) -> None:
+    def postpone(self, kind: Kind, role: Role, subject: str, cost: int = 1, owner: str | None = None) -> None:
         """Count a call once the library is loaded."""
         with self._lock:
             if len(self._postponed) < MAX_POSTPONED:

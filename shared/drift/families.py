@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from shared.drift import windows
 from shared.drift.columns import Column, NumericColumn
-from shared.drift.null import Null
+from shared.drift.null import SHARES_OF_ROWS, Null
 from shared.drift.profile import Profile
 from shared.drift.residual import ResidualModel
 from shared.drift.result import FamilyResult, FeatureDrift
@@ -42,6 +42,8 @@ MEANINGS: Final[Mapping[str, str]] = {
 }
 LEAST_EXTREME: Final = 6.0
 LEAST_SHARE: Final = 0.01
+LEAST_STEPS: Final = 1.5
+"""What a share must stray by at least, in its scale, of which one row is a part: one row is nothing."""
 MOST_ROWS: Final = 10_000
 """From which residuals are taken."""
 _GOLDEN: Final = (math.sqrt(5.0) - 1.0) / 2.0
@@ -93,7 +95,7 @@ def judge_in_time(
         score = scores[:, np.newaxis]
         measures["score"] = lambda: windows.marginal([profile.score], score, whole, one)[0]
     a_row = min(LEAST_SHARE, 0.9 * rows.sessions / max(len(x), 1))  # about one a session
-    least = {"extremes": LEAST_EXTREME, "gaps": LEAST_SHARE, "ties": a_row, "copies": a_row}
+    least = {"extremes": LEAST_EXTREME, "gaps": LEAST_SHARE, "ties": LEAST_SHARE, "copies": a_row}
     return [
         _by_null(
             null,
@@ -119,7 +121,8 @@ def _residual(
 def _by_null(null: Null, moved: Moved, sessions: int, level: float, min_effect: float) -> Judged:
     length = null.of(sessions)
     assert length is not None  # noqa: S101 - the caller has looked
-    threshold = max(null.threshold(sessions, level), 1e-9)
+    least = LEAST_STEPS if null.family in SHARES_OF_ROWS else 1e-9
+    threshold = max(null.threshold(sessions, level), least)
     standardised = (moved.statistic[0] - np.array(length.centre)) / np.array(length.scale)
     effect = moved.effect[0] - (0.0 if null.family == "extremes" else np.array(length.centre))
     return _judged(null.family, null.columns, standardised, effect, threshold, level, min_effect)

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.access.api_keys import KEYS
+from shared.access.api_keys import KEYS, ApiKeys
+from shared.access.authenticator import Authenticator
 from shared.access.credentials import API_KEY, INVITATION, REFRESH, new_credential, read_credential
 from shared.access.roles import Role
-from shared.errors import NotFound, Unauthenticated
+from shared.errors import ConfigurationError, NotFound, Unauthenticated
+from shared.platform.ports import Documents, Write
 from tests.access.conftest import PASSWORD, House
 
 
@@ -75,6 +78,32 @@ def test_its_last_use_is_noted_once_in_ten_minutes(house: House) -> None:
     noted = house.keys.find(key.id)
     assert noted is not None
     assert noted.last_used_at == "2024-06-01T00:11:00.000000Z"
+
+
+class ReadOnly:
+    """Documents as a function finds them that has no client to write with."""
+
+    def __init__(self, documents: Documents) -> None:
+        self.get = documents.get
+        self.query = documents.query
+        self.refused = 0
+
+    def commit(self, writes: Sequence[Write]) -> Sequence[str]:
+        self.refused += 1
+        raise ConfigurationError("nothing is written here")
+
+
+def test_a_key_is_good_where_nobody_can_note_its_use(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    _, secret = house.keys.create("ci", Role.VIEWER, "admin")
+    documents = ReadOnly(house.documents)
+    reader = Authenticator(
+        ApiKeys(documents, house.now), house.users, house.sessions, house.tokens,
+        cache_seconds=5.0, now=house.now, monotonic=lambda: house.ticks,
+    )  # fmt: skip
+    for _ in range(3):
+        assert reader.find(secret.text).name == secret.prefix
+    assert documents.refused == 1
+    assert not caplog.records
 
 
 def test_of_one_owner_the_newest_come_first(house: House) -> None:

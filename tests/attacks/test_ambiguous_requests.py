@@ -31,7 +31,7 @@ def gateway(engine: Engine) -> Iterator[AsgiClient]:
 def test_what_says_who_or_what_may_come_once(gateway: AsgiClient, name: str) -> None:
     twice = [(name, "one"), (name, "two"), *KEY.items()]
     answer = gateway.post("/auth/keys", json={"name": "k"}, headers=twice)
-    assert name in problem(answer, 400, "malformed")["detail"]
+    assert name in problem(answer, 400, "malformed-request")["detail"]
 
 
 PROTECTED = "/admin/audit"

@@ -20,7 +20,8 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -36,10 +37,11 @@ from infra.local.sample import sample_upstream
 from shared.config import Settings, load_settings
 from shared.instance import Instance
 from shared.market.store import TAILS
+from shared.monitoring.latency.measured import Measured
 from shared.monitoring.warehouse.rows import Row, row_of
 from shared.platform.connect import connect
 from shared.platform.gcp.project import Project
-from shared.platform.ports import Platform
+from shared.platform.ports import Event, Platform
 from shared.serving.market import MARKET_MODEL
 from tests.benchmarks.bench_platforms import emulators
 from tests.benchmarks.contestants import delivery, deployed, ours
@@ -227,10 +229,60 @@ def _count(folder: Path, upstream: str, book: Notebook) -> None:
     note("package_bytes", sum(b.size_bytes for b in packages), "bytes", "the package of a model of 200 trees")
     note("package_blobs", len(packages), "objects", "the package of a model")
 
+    _watch(settings, platform, book)
     platform, seen = counted(platform)
     always_asked = load_settings(mlengine_home=home, market_data_url=upstream, model_cache_seconds=0)
     asyncio.run(_serve(Instance(always_asked, platform), seen, book))
     _daily(load_settings(mlengine_home=folder / "daily", market_data_url=upstream), book)
+
+
+def _watch(settings: Settings, platform: Platform, book: Notebook) -> None:
+    """What the schedules that watch read and write, where nobody has predicted."""
+    symbols = len(Instance(settings, platform).candle_store.symbols(settings.timeframe))
+    counting, seen = counted(platform)
+    instance = Instance(settings, counting)
+    instance.watcher.run("measured", platform.now())
+    book.note("watch_reads", seen.reads, "reads", f"documents read by a watch of {symbols} symbols")
+    book.note("watch_writes", seen.writes, "writes", f"documents written by a watch of {symbols} symbols")
+    counting, seen = counted(platform)
+    event = Event("measured", "//mlengine/benchmark", "drift.requested", platform.now(), {})
+    started = time.process_time()
+    checks = Instance(settings, counting).drift_desk.handle(event, None)
+    processor = time.process_time() - started
+    assert checks
+    what = "by a check of one model for drift, a symbol"
+    book.note("drift_reads", seen.reads / symbols, "reads", f"documents read {what}")
+    book.note("drift_blobs", seen.blobs_read / symbols, "reads", f"blobs read {what}")
+    book.note("drift_cpu_seconds", processor / symbols, "s", f"processor time {what}")
+    _measure(settings, platform, book)
+
+
+def _measure(settings: Settings, platform: Platform, book: Notebook) -> None:
+    """What becomes of what an instance has measured: one event, merged into its intervals' documents."""
+    teller = Instance(settings, replace(platform, events=(told := _Told())))
+    teller.measurements.record("predict", "GET /predict", 200, "market-signal-v1", 1.0)
+    teller.measurements.record_cold_start("predict", 1_000.0)
+    teller.measurements.publish()
+    (event,) = told.events
+    counting, seen = counted(platform)
+    Instance(settings, counting).latencies.merge([(event, Measured.model_validate_json(_json(event)))])
+    book.note("measurement_reads", seen.reads, "reads", "documents read to merge what an instance measured")
+    book.note("measurement_writes", seen.writes, "writes", "documents written to merge it")
+    book.note("measurement_bytes", len(_json(event)), "bytes", "what an instance tells of one route, as JSON")
+
+
+class _Told:
+    """Keeps what is published."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def publish(self, topic: str, events: Sequence[Event]) -> None:
+        self.events += events
+
+
+def _json(event: Event) -> str:
+    return json.dumps(dict(event.data))
 
 
 async def _serve(instance: Instance, seen: Operations, book: Notebook) -> None:

@@ -75,7 +75,7 @@ def _version() -> Version:
 
 
 class CheckedEvents:
-    """Events that keep to the payload schemas of their topics, as far as they are ours: a replayed dead letter
+    """Events that keep to the payload schemas of their topics, as far as they are ours: a replayed letter
     may be anybody's.
     """
 

@@ -149,7 +149,7 @@ def test_an_unknown_schedule_isnt_found(scheduled: Engine, act: str) -> None:
     for name in ("nope", "Retrain", "%2e%2e", "a%20b"):
         response = scheduled["schedules"].post(f"/admin/schedules/{name}/{act}", headers=KEY)
         found = problem(response, 404, "not-found")
-        assert "ingest, retrain" in found["detail"]
+        assert "there are: drift, ingest" in found["detail"]
 
 
 def test_only_an_administrator_changes_them(start: Callable[..., Engine]) -> None:

@@ -269,7 +269,8 @@ class TestTraffic:
         all_in = found()
         rows_only = found(audit_documents=False)
         assert quantity(rows_only, "firestore_writes") == 0
-        assert quantity(rows_only, "cloud_run_requests") == quantity(all_in, "cloud_run_requests") / 2
+        assert quantity(rows_only, "cloud_run_requests", "audit") == 0
+        assert quantity(all_in, "cloud_run_requests", "audit") == Traffic().predictions
         assert quantity(rows_only, "bigquery_storage") == quantity(all_in, "bigquery_storage") > 0
         assert quantity(found(audit_rows=False), "pubsub_bigquery") == 0
         assert quantity(found(logged_share=0), "logging", "its lines") == 0
@@ -290,6 +291,21 @@ class TestTraffic:
         assert quantity(after, "cloud_run_requests", "copier") == Traffic().predictions
         assert quantity(after, "pubsub_throughput", "copier") > 0
         assert quantity(after, "cloud_run_cpu", "copier") > 0
+
+    def test_what_instances_measure_is_told_once_a_minute_at_most(self, model: Model) -> None:
+        def told(predictions: float, **fields: Any) -> float:
+            traffic = Traffic(predictions=predictions, **fields)
+            found = traffic_uses(model.catalogue, model.measured, traffic, Design(), model.assumed)
+            return quantity(found, "cloud_run_requests", "monitoring")
+
+        minutes = 730 * 60
+        assert told(10) == pytest.approx(20, rel=1e-3), "predict's and the audit's"
+        assert told(5e6) == pytest.approx(2 * minutes, rel=0.01)
+        assert told(1e6, hours=73) <= 2 * minutes / 10
+        found = traffic_uses(model.catalogue, model.measured, Traffic(), Design(), model.assumed)
+        events = quantity(found, "cloud_run_requests", "monitoring")
+        assert quantity(found, "firestore_writes", "measurements") == events * 2
+        assert quantity(found, "pubsub_throughput", "measurements") == pytest.approx(events * 2_000 / 2**30)
 
 
 class TestIdle:
@@ -337,9 +353,27 @@ class TestIdle:
         assert quantity(after, "artifacts") > quantity(before, "artifacts")
         assert quantity(after, "secret_versions") == quantity(before, "secret_versions") + 1
         assert quantity(after, "scheduler_jobs") == quantity(before, "scheduler_jobs") + 1
-        assert quantity(after, "cloud_run_requests", "hourly") == times
+        hourly_takers = len(more.subscriptions["alerts.raised"])
+        measuring = sum(
+            "measurements.made" in more.functions[one].publishes
+            for one in more.subscriptions["alerts.raised"]
+        )
+        assert quantity(after, "cloud_run_requests", "hourly") == times * (hourly_takers + measuring)
         assert quantity(after, "cloud_run_job_cpu", "newjob") == times * 4 * model.assumed.job_seconds
-        assert quantity(after, "pubsub_throughput", "hourly") == pytest.approx(times * 2 * 1_000 / 2**30)
+        sent = 1 + hourly_takers + 2 * measuring
+        assert quantity(after, "pubsub_throughput", "hourly") == pytest.approx(times * sent * 1_000 / 2**30)
+
+    def test_what_follows_a_schedule_is_counted(self, model: Model) -> None:
+        found = idle_uses(model.catalogue, model.measured, Traffic(), Design(), model.assumed)
+        times = {name: firings(schedule) for name, schedule in model.catalogue.schedules.items()}
+        takers = {one for schedule in model.catalogue.schedules.values() for one in (schedule.topic,)}
+        assert takers <= model.catalogue.subscriptions.keys()
+        followed = times["ingest"]  # its candles settle outcomes
+        started = sum(times.values()) + followed
+        assert quantity(found, "cloud_run_requests", "measurements") == pytest.approx(started)
+        assert quantity(found, "cloud_run_requests") == pytest.approx(2 * started)
+        assert quantity(found, "cloud_run_requests", "schedule ingest, candles.updated") == 2 * followed
+        assert quantity(found, "firestore_reads", "schedule watch") > times["watch"] * Traffic().symbols
 
     def test_warm_instances_are_the_catalogues_and_the_designs(self, model: Model) -> None:
         kept = _with(model.catalogue, functions={"kept": entry(min_instances=2)})

@@ -10,6 +10,7 @@ import yaml
 from pydantic import ValidationError
 
 from infra.catalogue import CATALOGUE_FILE, ROOT, Catalogue, read_catalogue
+from infra.openapi import load_function
 from shared.config import Settings
 from shared.platform.topics import DEAD_LETTERS, TOPICS
 
@@ -50,6 +51,16 @@ def test_nobody_deletes_models() -> None:
     assert not any("models" in workload.deletes for workload in CATALOGUE.workloads.values())
 
 
+@pytest.mark.parametrize("name", CATALOGUE.functions)
+def test_who_is_called_can_find_out_who_calls_and_write_down_what_was_changed(name: str) -> None:
+    """Keys and sessions are read from documents, and every call that changes something is audited there."""
+    may, routes = set(CATALOGUE.functions[name].may), load_function(name).routes
+    if CATALOGUE.functions[name].routes:
+        assert may & {"documents.get", "documents.read", "documents.write"}
+    if any(route.changes for route in routes):
+        assert "documents.write" in may
+
+
 @pytest.mark.parametrize("name", CATALOGUE.jobs)
 def test_what_a_job_is_set_by_exists(name: str) -> None:
     job = CATALOGUE.jobs[name]
@@ -67,13 +78,12 @@ def changed(kind: str, name: str, **changes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"publishes": []}, "'publishes' go together"),
         ({"publishes": ["nothing.ever"]}, "the topic must be one of"),
         ({"reads": []}, "'reads' go together"),
         ({"writes": ["models"]}, "'writes' go together"),
         ({"deletes": ["models"]}, "also under 'writes'"),
         ({"runs": ["train"]}, "'runs' go together"),
-        ({"may": ["jobs.run"], "reads": [], "publishes": [], "runs": ["guess"]}, "no such job"),
+        ({"may": ["jobs.run", "events.publish"], "reads": [], "runs": ["guess"]}, "no such job"),
         ({"reads": ["models/"]}, "pattern"),
     ],
 )
@@ -85,7 +95,14 @@ def test_a_permission_without_its_list_is_refused(changes: dict[str, Any], why: 
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"parallelism": 0}, {"retries": 11}, {"timeout_seconds": 0}, {"runs": ["score"]}, {"routes": []}],
+    [
+        {"parallelism": 0},
+        {"retries": 11},
+        {"timeout_seconds": 0},
+        {"runs": ["score"]},
+        {"routes": []},
+        {"publishes": []},
+    ],
 )
 def test_a_wrong_job_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):

@@ -37,6 +37,25 @@ from tests.proxy import Proxy, proxy_to
 
 ROOT = Path(__file__).resolve().parents[2]
 
+_WITHOUT_CLIENT = """
+import json, sys
+sys.modules["google.api_core"] = None  # as where it isn't installed
+from shared.errors import ConfigurationError
+from shared.platform.gcp.documents import FirestoreDocuments
+from shared.platform.gcp.project import Project
+from shared.platform.gcp.rest import GoogleRest
+from shared.platform.ports import Delete
+project = Project(**json.loads(sys.argv[1]))
+documents = FirestoreDocuments(project, GoogleRest(project))
+said = []
+for call in (lambda: documents.query("things"), lambda: documents.commit([Delete("things", "a")])):
+    try:
+        call()
+    except ConfigurationError as error:
+        said.append(error.detail)
+print(json.dumps(said))
+"""
+
 _GET_ONLY = """
 import json, sys
 from pathlib import Path
@@ -91,6 +110,14 @@ def test_a_single_read_needs_no_grpc(project: Project, documents: FirestoreDocum
     command = [sys.executable, "-c", _GET_ONLY, json.dumps(dataclasses.asdict(project))]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
     assert json.loads(run.stdout) == [{"n": 1}, revision, []]
+
+
+def test_where_the_client_isnt_installed_queries_and_writes_are_refused_in_words(project: Project) -> None:
+    command = [sys.executable, "-c", _WITHOUT_CLIENT, json.dumps(dataclasses.asdict(project))]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
+    query, commit = json.loads(run.stdout)
+    assert query == commit
+    assert "documents.write under 'may'" in query
 
 
 def test_nothing_is_opened_before_the_first_call(project: Project) -> None:

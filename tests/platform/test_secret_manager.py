@@ -62,6 +62,7 @@ def manager(project: Project, environment: dict[str, str] | None = None) -> Secr
 
 def test_the_environment_beats_the_manager_unless_it_is_empty(project: Project) -> None:
     assert manager(project, {"API_KEY": "given"}).get("api-key") == "given"
+    assert manager(project, {"API_KEY": "given\n"}).get("api-key") == "given"
     assert manager(project, {"API_KEY": ""}).get("api-key") == VALUE
 
 

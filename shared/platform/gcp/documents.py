@@ -90,7 +90,7 @@ class FirestoreDocuments:
         asked = fingerprint(collection, where, orders)
         place = None if cursor is None else place_of(cursor, asked, len(orders), _cursor_value)
 
-        from google.api_core.exceptions import GoogleAPIError
+        errors = _client_errors()
 
         from shared.platform.gcp.firestore_errors import translated
         from shared.platform.gcp.firestore_messages import documents_of, query_request
@@ -104,7 +104,7 @@ class FirestoreDocuments:
                         request=request, retry=None, timeout=timeout_seconds, metadata=self._metadata
                     )
                     found = documents_of(answer)
-                except GoogleAPIError as error:
+                except errors as error:
                     self._leave(client, error)
                     raise _reading(translated(error, f"a query of {collection}")) from error
         if len(found) <= limit:
@@ -121,7 +121,7 @@ class FirestoreDocuments:
         if not prepared:
             return []
 
-        from google.api_core.exceptions import GoogleAPIError
+        errors = _client_errors()
 
         from shared.platform.gcp.firestore_errors import translated
         from shared.platform.gcp.firestore_messages import commit_request, revisions_of
@@ -136,7 +136,7 @@ class FirestoreDocuments:
                         request=request, retry=None, timeout=timeout_seconds, metadata=self._metadata
                     )
                     return revisions_of(answer, writes, token)
-                except GoogleAPIError as error:
+                except errors as error:
                     self._leave(client, error)
                     refusal = _writing(translated(error, _named(writes)), writes)
                     first = attempt.num == 1 and not isinstance(refusal, PlatformUnavailable)
@@ -249,6 +249,22 @@ class FirestoreDocuments:
     def _metadata(self) -> list[tuple[str, str]]:
         routing = [("google-cloud-resource-prefix", self._database)]
         return [*routing, ("authorization", "Bearer owner")] if self._project.is_emulated else routing
+
+
+def _client_errors() -> type[Exception]:
+    """What the official client raises.
+
+    Raises:
+        ConfigurationError: it isn't installed: this function reads documents by their ids, and no more.
+    """
+    try:
+        from google.api_core.exceptions import GoogleAPIError
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            "Documents are read by their ids here, and neither queried nor written: Firestore's client isn't "
+            "installed. List documents.read or documents.write under 'may' in functions/catalogue.yaml."
+        ) from error
+    return GoogleAPIError
 
 
 def _credentials() -> Any:

@@ -39,7 +39,7 @@ class SecretManager:
     def get(self, name: str) -> str:
         if not is_secret_name(name):
             raise NotFound(f"There is no secret {name!r}.")
-        given = self._environment.get(secret_variable(name))
+        given = self._environment.get(secret_variable(name), "").strip()
         if given:
             return given
         until, value = self._kept.get(name, (float("-inf"), ""))

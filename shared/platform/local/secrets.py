@@ -41,7 +41,7 @@ class LocalSecrets:
         return self.get(name)
 
     def _find(self, name: str) -> str | None:
-        value = self._environment.get(secret_variable(name))
+        value = self._environment.get(secret_variable(name), "").strip()
         if value:
             return value
         file = self._folder / name
