@@ -2,6 +2,8 @@ module "budget" {
   source = "./modules/budget"
   count  = var.billing_account == null ? 0 : 1
 
+  providers = { google = google.on_own_quota }
+
   billing_account       = var.billing_account
   project_id            = var.project_id
   project_number        = data.google_project.this.number

@@ -83,6 +83,12 @@ variable "settings" {
   }
 }
 
+variable "event_schemas" {
+  type        = bool
+  default     = true
+  description = "Whether Pub/Sub checks events against the schemas of their topics. Otherwise only those who take them do."
+}
+
 variable "optional_secrets" {
   type        = set(string)
   default     = []

@@ -17,3 +17,14 @@ provider "google" {
   region         = var.region
   default_labels = local.labels
 }
+
+# The API of budgets wants to know on whose quota a person's call goes.
+provider "google" {
+  alias = "on_own_quota"
+
+  project               = var.project_id
+  region                = var.region
+  default_labels        = local.labels
+  billing_project       = var.project_id
+  user_project_override = true
+}

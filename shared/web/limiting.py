@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Final
+from weakref import WeakSet
 
 from shared.access.addresses import network_of
 from shared.access.identity import ANONYMOUS, Identity
@@ -12,7 +14,10 @@ from shared.logs import LOGGER
 from shared.web.call import Call
 from shared.web.route import Route
 
-_loading: set[asyncio.Future[None]] = set()
+LOAD_AFTER_SECONDS: Final = 0.1
+"""By then the first answer is on its way: loading beside it would take the processor from it."""
+
+_loading: WeakSet[asyncio.AbstractEventLoop] = WeakSet()
 
 
 async def limit(call: Call, route: Route, cost: int = 1) -> None:
@@ -48,15 +53,20 @@ async def note_refused(call: Call) -> None:
 
 
 def load_soon(limits: Limits) -> None:
-    """Load the library beside the next requests, now that the first answer is ready: nobody waits for it."""
-    if limits.is_on and not limits.is_loaded and not _loading:
-        future = asyncio.get_running_loop().run_in_executor(None, limits.load)
-        _loading.add(future)
-        future.add_done_callback(_loaded)
+    """Load the library beside the next requests, once the first answer is told: nobody waits for it."""
+    if limits.is_on and not limits.is_loaded:
+        loop = asyncio.get_running_loop()
+        if loop not in _loading:
+            _loading.add(loop)
+            loop.call_later(LOAD_AFTER_SECONDS, _load, limits, loop)
+
+
+def _load(limits: Limits, loop: asyncio.AbstractEventLoop) -> None:
+    loop.run_in_executor(None, limits.load).add_done_callback(_loaded)
 
 
 def _loaded(future: asyncio.Future[None]) -> None:
-    _loading.discard(future)
+    _loading.discard(future.get_loop())
     if not future.cancelled() and (error := future.exception()) is not None:
         facts = {"why": type(error).__name__}
         LOGGER.error("limits can't be loaded: nobody is limited", extra={"facts": facts})

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel
@@ -101,8 +101,23 @@ def _query_parameters(route: Route) -> list[dict[str, Any]]:
     if route.query is None:
         return []
     schema = route.query.model_json_schema()
-    required = schema.get("required", [])
-    return [_query_parameter(name, field, name in required) for name, field in schema["properties"].items()]
+    required, known = schema.get("required", []), schema.get("$defs", {})
+    return [
+        _query_parameter(name, _inlined(field, known), name in required)
+        for name, field in schema["properties"].items()
+    ]
+
+
+def _inlined(field: Any, known: Mapping[str, Any]) -> Any:
+    """Without references: what a parameter's schema refers to is nowhere else in the document."""
+    if isinstance(field, dict):
+        if "$ref" in field:
+            field = {
+                **known[field["$ref"].rpartition("/")[2]],
+                **{k: v for k, v in field.items() if k != "$ref"},
+            }
+        return {name: _inlined(value, known) for name, value in field.items()}
+    return [_inlined(one, known) for one in field] if isinstance(field, list) else field
 
 
 def _query_parameter(name: str, field: dict[str, Any], required: bool) -> dict[str, Any]:

@@ -6,6 +6,10 @@ mock_provider "google" {
   }
 }
 
+mock_provider "google" {
+  alias = "on_own_quota"
+}
+
 variables {
   project_id             = "demo-project"
   environment            = "staging"

@@ -13,7 +13,7 @@ from starlette.routing import Route
 from infra.catalogue import read_catalogue
 from infra.local.dispatcher import Dispatcher
 from infra.local.gateway import Gateway
-from infra.smoke import main, read_addresses
+from infra.smoke import ENGINE, main, read_addresses
 from tests.cli.conftest import serving
 from tests.conftest import ADMIN_KEY
 from tests.functions.engine import Engine
@@ -151,8 +151,14 @@ def listed(folder: Path, urls: Mapping[str, str]) -> Path:
         name: {"service": name, "url": url, "routes": ["GET /"]} for name, url in urls.items()
     }
     functions["audit"] = {"service": "audit", "url": "http://127.0.0.1:9", "routes": []}
-    file = folder / "functions.json"
-    file.write_text(json.dumps(functions))
+    return written(folder, functions, None)
+
+
+def written(folder: Path, functions: object, front_door: object) -> Path:
+    """What `terraform output -json` prints, with what isn't asked for besides."""
+    file = folder / "outputs.json"
+    outputs = {"functions": functions, "front_door": front_door, "blobs_url": "gs://some"}
+    file.write_text(json.dumps({name: {"sensitive": False, "value": one} for name, one in outputs.items()}))
     return file
 
 
@@ -197,14 +203,32 @@ def test_an_audit_that_tells_something_else_is_a_failure(tmp_path: Path, printed
     assert "the audit says 0.6, the answer said 0.5" in printed()
 
 
-@pytest.mark.parametrize(
-    "text", ["", "{", "[]", "{}", '{"predict": "https://p"}', '{"predict": {"url": "ftp://p", "routes": []}}']
-)
-def test_addresses_name_what_is_asked(tmp_path: Path, text: str) -> None:
-    file = tmp_path / "functions.json"
+def test_behind_a_front_door_that_alone_is_asked(tmp_path: Path) -> None:
+    functions = {"predict": {"url": "https://a.example.com", "routes": ["GET /predict"]}}
+    door = {"url": "https://engine.example.com/", "address": "192.0.2.1", "certificate": "c"}
+    assert read_addresses(str(written(tmp_path, functions, door))) == {ENGINE: "https://engine.example.com"}
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"functions": {"value": {}}}'])
+def test_addresses_are_in_what_terraform_prints(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "outputs.json"
     file.write_text(text)
-    with pytest.raises(ValueError, match=r"functions\.json"):
+    with pytest.raises(ValueError, match=r"outputs\.json"):
         read_addresses(str(file))
+
+
+@pytest.mark.parametrize(
+    "functions",
+    [
+        {},
+        {"predict": "https://p"},
+        {"predict": {"url": "ftp://p", "routes": []}},
+        {"predict": {"url": "https://p", "routes": ["GET /predict"]}},
+    ],
+)
+def test_addresses_name_what_is_asked(tmp_path: Path, functions: object) -> None:
+    with pytest.raises(ValueError, match=r"outputs\.json"):
+        read_addresses(str(written(tmp_path, functions, None)))
 
 
 def test_a_key_is_needed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
