@@ -57,6 +57,11 @@ locals {
   )), [local.dead_letters])
   takes = { for name, entry in local.functions : name => entry.topic if try(entry.topic, null) != null }
 
+  # Topic -> what Pub/Sub checks its events against.
+  event_schemas = var.event_schemas ? {
+    for name in fileset("${path.module}/schemas", "*.avsc") : trimsuffix(name, ".avsc") => file("${path.module}/schemas/${name}")
+  } : {}
+
   # Settings: those of the platform for all, the others for who reads them.
   settable = toset(concat(
     ["LOG_LEVEL", "PLATFORM_TIMEOUT_SECONDS"],

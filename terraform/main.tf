@@ -246,7 +246,7 @@ module "topic" {
   project_id        = var.project_id
   region            = var.region
   name              = each.key
-  avro_schema       = var.event_schemas ? try(file("${path.module}/schemas/${each.key}.avsc"), null) : null
+  avro_schema       = lookup(local.event_schemas, each.key, null)
   dead_letter_topic = module.dead_letters.id
   pubsub_agent      = local.pubsub_agent
   publishers = {

@@ -44,7 +44,7 @@ class Gateway:
         if scope["type"] != "http":
             return
         path = bare(scope["path"])
-        if path == "/ready":
+        if path == "/ready" and scope["method"] in ("GET", "HEAD"):
             await self._ready(send)
         else:
             await self.functions[self._function_of(path)](scope, receive, send)
@@ -62,7 +62,17 @@ class Gateway:
         answers = {name: json.loads(body) for name, (_, body) in states.items()}
         clock = current_instance().replay_clock
         said = {} if clock is None else {"clock": clock}
-        body = json.dumps({"ready": ready, **said, "functions": answers}).encode()
+        missing = {
+            f"{name}: {what}": why for name, one in answers.items() for what, why in one["missing"].items()
+        }
+        whole = {
+            "ready": ready,
+            "function": "every function",
+            "missing": missing,
+            **said,
+            "functions": answers,
+        }
+        body = json.dumps(whole).encode()
         headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
         if clock is not None:
             headers.append((CLOCK_HEADER.encode(), clock.encode()))

@@ -44,7 +44,7 @@ LEAST_EXTREME: Final = 6.0
 LEAST_SHARE: Final = 0.01
 LEAST_STEPS: Final = 1.5
 """What a share must stray by at least, in its scale, of which one row is a part: one row is nothing."""
-MOST_ROWS: Final = 10_000
+MOST_ROWS: Final = 5_000
 """From which residuals are taken."""
 _GOLDEN: Final = (math.sqrt(5.0) - 1.0) / 2.0
 

@@ -56,6 +56,11 @@ run "the_catalogue_is_what_is_made" {
   }
 
   assert {
+    condition     = contains(keys(local.event_schemas), "predictions.made") && length(setsubtract(keys(local.event_schemas), local.topics)) == 0
+    error_message = "Each schema is a topic's."
+  }
+
+  assert {
     condition     = contains([for key, workload in local.workloads : key if contains(workload.publishes, "predictions.made")], "fn-predict")
     error_message = "What the catalogue lists under 'publishes' is granted on the topic."
   }
@@ -95,6 +100,12 @@ run "variables_do_what_they_say" {
     invokers         = { apps = "group:apps@example.com" }
     settings         = { BATCH_MAX_SYMBOLS = "50", LOG_LEVEL = "WARNING", OPEN_ROUTES = "GET /predict" }
     optional_secrets = ["SLACK_WEBHOOK_URL"]
+    event_schemas    = false
+  }
+
+  assert {
+    condition     = length(local.event_schemas) == 0
+    error_message = "Pub/Sub takes what it is given where nobody wants it to check."
   }
 
   assert {

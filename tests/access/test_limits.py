@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -17,6 +14,7 @@ from shared.access.limits import FACTORS, SHARES, Kind, Limits, kind_of, subject
 from shared.access.roles import ROLES, Role
 from shared.errors import TooManyRequests
 from tests.contracts.workers import wait_for
+from tests.redis_server import redis_server
 
 
 def limits(requests: int = 100, seconds: int = 60, redis_url: str | None = None) -> Limits:
@@ -25,27 +23,8 @@ def limits(requests: int = 100, seconds: int = 60, redis_url: str | None = None)
 
 @pytest.fixture
 def redis_url(tmp_path: Path) -> Iterator[str]:
-    server = shutil.which("redis-server")
-    if server is None:
-        required = os.environ.get("REQUIRE_REDIS") == "1"
-        (pytest.fail if required else pytest.skip)("redis-server isn't installed: apt install redis-server")
-    port = free_port()
-    process = subprocess.Popen([server, "--port", str(port), "--dir", str(tmp_path), "--save", ""], stdout=-3)
-    try:
-        from redis import Redis
-        from redis.exceptions import ConnectionError as NotYet
-
-        def answers() -> bool:
-            try:
-                return bool(Redis(port=port).ping())
-            except NotYet:
-                return False
-
-        wait_for(answers)
-        yield f"redis://127.0.0.1:{port}/0"
-    finally:
-        process.kill()
-        process.wait()
+    with redis_server(tmp_path) as url:
+        yield url
 
 
 @pytest.mark.parametrize("kind", Kind)

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.access.tokens import ALGORITHM, ISSUER, AccessTokens, new_signing_key, read_signing_keys
+from shared.access.tokens import ALGORITHM, ISSUER, AccessTokens, read_signing_keys
 from shared.errors import ConfigurationError, Unauthenticated
 from tests.access.conftest import House
 
-OLD, NEW = new_signing_key("one"), new_signing_key("two")
+OLD, NEW = f"one:{'o' * 43}", f"two:{'n' * 43}"
 
 
 def key_of(text: str) -> bytes:

@@ -4,13 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import gumbel_r
 
 from shared.drift import CurrentWindow, Profile, build_profile, check_drift
+from shared.drift.columns import numeric_column
 from shared.drift.null import LengthNull, Null
-from shared.drift.windows import Plan, SessionRows
+from shared.drift.windows import Plan, SessionRows, marginal
 
 WIDTH = 20
 
@@ -37,6 +38,7 @@ def null(made: Profile, family: str) -> Null:
     return found
 
 
+@settings(deadline=None)
 @given(st.floats(0.0001, 0.2), st.floats(2.0, 6.0), st.floats(0.2, 2.0))
 def test_beyond_the_windows_the_threshold_is_gumbels(level: float, mean: float, sd: float) -> None:
     scale = sd * np.sqrt(6) / np.pi
@@ -93,6 +95,16 @@ def test_windows_slide_over_every_session_and_stay_few() -> None:
     assert plan.starts[-1] + 20 > 5_000 - 26
     sums = Plan.sliding(6, 3).sums(np.arange(6))
     assert sums.tolist() == [3, 6, 9, 12]
+
+
+def test_a_session_without_values_has_no_distance() -> None:
+    x = np.random.default_rng(4).normal(size=(40, 1)).astype(np.float32)
+    column = numeric_column("a", x[:, 0])
+    x[20:] = np.nan
+    rows, plan = SessionRows.of(np.repeat([0, 1], 20)), Plan.sliding(2, 1)
+    (moved,) = marginal([column], x, rows, [plan])
+    assert moved.statistic[0, 0] > 0.0
+    assert moved.statistic[1, 0] == 0.0
 
 
 def test_sessions_are_numbered_in_time_order() -> None:

@@ -68,12 +68,14 @@ def test_a_column_without_values_has_no_knots() -> None:
     assert (column.mean, column.sd, column.knots, column.missing_share) == (None, None, (), 1.0)
 
 
+@settings(deadline=None)
 @given(arrays(np.float32, st.tuples(st.integers(0, 30), st.integers(1, 3))))
 def test_what_is_written_is_read(x: NDArray[np.float32]) -> None:
     made = profile(x)
     assert Profile.from_json(made.to_json()) == made
 
 
+@settings(deadline=None)
 @given(arrays(np.float32, st.integers(1, 300), elements=st.floats(-(2.0**99), 2.0**99, width=32)))
 def test_knots_rise_from_the_least_to_the_greatest_value(values: NDArray[np.float32]) -> None:
     knots = np.array(numbers(profile(values[:, None])).knots)
@@ -242,6 +244,7 @@ def test_profiles_that_were_tampered_with_are_refused(path: tuple[str | int, ...
         Profile.from_json(_spoilt(*path, value=value))
 
 
+@settings(deadline=None)
 @given(
     st.recursive(
         st.none() | st.floats() | st.text(max_size=3), lambda s: st.lists(s, max_size=3), max_leaves=5

@@ -97,6 +97,7 @@ def test_a_reference_is_near_itself(reference: Floats) -> None:
     assert found.ks <= 1 / 256 + 1 / len(reference)
 
 
+@settings(deadline=None)
 @given(shares, shares)
 def test_indices_of_shares_are_symmetric(p: NDArray[np.float64], q: NDArray[np.float64]) -> None:
     assert jensen_shannon(p, q) == pytest.approx(jensen_shannon(q, p), abs=1e-12)
@@ -115,6 +116,7 @@ def test_areas_between_distribution_functions_are_wasserstein_distances() -> Non
     assert found == pytest.approx(wasserstein_distance(reference, current), abs=0.01)
 
 
+@settings(deadline=None)
 @given(st.floats(0.0, 1.0), st.integers(20, 5_000), st.integers(20, 5_000))
 def test_kolmogorov_p_values_are_stephens_limit(distance: float, n: int, m: int) -> None:
     root = np.sqrt(n * m / (n + m))
@@ -122,11 +124,13 @@ def test_kolmogorov_p_values_are_stephens_limit(distance: float, n: int, m: int)
     assert kolmogorov_p(distance, n, m) == pytest.approx(expected, abs=1e-8)
 
 
+@settings(deadline=None)
 @given(st.floats(0.0, 500.0), st.integers(1, 60))
 def test_chi_square_p_values_are_scipys(statistic: float, degrees: int) -> None:
     assert chi_square_p(statistic, degrees) == pytest.approx(chi2.sf(statistic, degrees), rel=1e-8, abs=1e-12)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 400), st.integers(1, 400)), min_size=2, max_size=8))
 def test_tests_of_counts_are_scipys(counts: list[tuple[int, int]]) -> None:
     expected = chi2_contingency(np.array(counts).T, correction=False).pvalue
@@ -138,6 +142,7 @@ def test_nothing_to_compare_is_no_evidence() -> None:
     assert homogeneity_p([5, 4], [0, 0]) == 1.0
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
 def test_adjusted_p_values_are_those_of_benjamini_and_hochberg(p: list[float]) -> None:
     from scipy.stats import false_discovery_control

@@ -6,7 +6,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from infra.emulators.topology import provision
-from infra.topic_schemas import FOLDER, PAYLOADS, avro_schemas, main, payload_schema, text_of
+from infra.topic_schemas import FOLDER, OTHERS_PUBLISH, PAYLOADS, avro_schemas, main, payload_schema, text_of
 from shared.errors import InvalidInput
 from shared.platform.gcp.events import PubsubEvents
 from shared.platform.gcp.project import Project
@@ -56,3 +56,16 @@ def test_pubsub_takes_what_we_publish_and_nothing_that_lacks_a_member(
             data = {key: value for key, value in {**whole.data, **wrong}.items() if value is not ...}
             with pytest.raises(InvalidInput, match=topic):
                 events.publish(topic, [Event("x", whole.source, topic, whole.time, data)])
+
+
+def test_topics_that_others_publish_on_have_no_schema() -> None:
+    assert set(OTHERS_PUBLISH) <= set(TOPICS)
+    assert not set(OTHERS_PUBLISH) & set(avro_schemas())
+
+
+def test_members_can_come_and_go() -> None:
+    """Pub/Sub takes a new revision where old and new can read each other: by defaults, of their own types."""
+    kinds = {"string": str, "long": int, "double": float, "boolean": bool}
+    for topic, schema in avro_schemas().items():
+        for field in schema["fields"]:
+            assert type(field["default"]) is kinds[field["type"]], f"{topic}: {field['name']}"
