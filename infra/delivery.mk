@@ -20,7 +20,10 @@ SMOKE_OPTIONS ?= --identity
 
 needs = $(foreach name,$(1),$(if $($(name)),,$(error $(name) must be set: make $@ $(name)=...)))
 
-.PHONY: bundles smoke jobs-environment terraform-check image image-scan image-sbom plan release traffic-save apply verify
+.PHONY: topic-schemas bundles smoke jobs-environment terraform-check image image-scan image-sbom plan release traffic-save apply verify
+
+topic-schemas: $(VENV)/.dev ## Write the topics' Avro schemas anew
+	@$(BIN)/python -m infra.topic_schemas
 
 bundles: $(VENV)/.dev ## Write the functions' bundles into build/bundles
 	@$(BIN)/python -m infra.bundle --out $(BUNDLES)

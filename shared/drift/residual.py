@@ -101,7 +101,8 @@ def design(columns: Sequence[NumericColumn], x: NDArray[np.floating]) -> Floats:
 
 def _solve(covariance: Floats, m: int) -> Floats:
     """The weights that give each column's residual: 1 on itself, less the ridge regression on the others."""
-    scale = np.sqrt(np.diag(covariance)) + 1e-9
+    variance = np.maximum(np.diag(covariance), 0.0)  # of a constant, rounding may leave less than none
+    scale = np.sqrt(variance) + 1e-9
     correlation = covariance / np.outer(scale, scale)
     weights = np.zeros((2 * m, m))
     for j in range(m):

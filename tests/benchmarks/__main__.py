@@ -18,6 +18,7 @@ def main() -> int:
     goals = _features(_run("bench_features"))
     goals += [Goal(**goal) for goal in _run("bench_serving", *cache)["goals"]]
     goals += [Goal(**goal) for goal in _run("bench_latency")["goals"]]
+    goals += [Goal(**goal) for goal in _run("bench_access")["goals"]]
     goals += [Goal(**goal) for goal in _run("bench_drift", *cache, *(["--study"] * arguments.drift))["goals"]]
     if arguments.training:
         goals += _training(_run("bench_training"))

@@ -3,8 +3,9 @@
     python -m tests.benchmarks.bench_access [--json] [--pairs 3000] [--starts 5]
 
 Predictions in this process, by pairs: one without a key and without limits, then one with an API key and
-limits; the cost is the median difference within the pairs, in processor time of all threads. Then first answers of fresh processes, with both
-and without, by turns; and whether the first answer has waited for one of the libraries.
+limits; the cost is the median difference within the pairs, in processor time of all threads. Then first
+answers of fresh processes, with both and without, by turns; and whether the first answer has waited for one
+of the libraries.
 """
 
 from __future__ import annotations
@@ -48,8 +49,8 @@ Answer = Callable[[Request], Any]
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Microseconds are medians, of processor time. `cold_*_ms` is from the start of a process to its first answer; `waited_for`
-    are the libraries that were loaded by then.
+    """Microseconds are medians, of processor time. `cold_*_ms` is from the start of a process to its first
+    answer; `waited_for` are the libraries that were loaded by then.
     """
 
     pairs: int

@@ -88,10 +88,9 @@ TAKEN: Mapping[str | None, Mapping[str, object]] = {
     "drift.requested": {},
     "measurements.made": sample("measurements.made").data,
     "predictions.made": {"prediction_id": "p1", "symbol": "ABC", "made_at": "2026-01-02T03:04:05Z"},
-    "reports.requested": {"kind": "weekly"},
     "watch.requested": {},
 }
-"""What an event of a topic may hold."""
+"""What an event of a topic may hold. Those that start jobs aren't tried: there are none here."""
 
 EVENT = {
     "specversion": "1.0",

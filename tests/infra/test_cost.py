@@ -268,7 +268,7 @@ class TestTraffic:
 
         all_in = found()
         rows_only = found(audit_documents=False)
-        assert quantity(rows_only, "firestore_writes") == 0
+        assert quantity(rows_only, "firestore_writes", "audit") == 0
         assert quantity(rows_only, "cloud_run_requests", "audit") == 0
         assert quantity(all_in, "cloud_run_requests", "audit") == Traffic().predictions
         assert quantity(rows_only, "bigquery_storage") == quantity(all_in, "bigquery_storage") > 0
