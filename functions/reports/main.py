@@ -1,4 +1,4 @@
-"""/reports: the drift reports and the weekly summaries; topic reports.requested starts the job that makes them."""
+"""/reports: drift reports and weekly summaries; topic reports.requested starts the job that makes them."""
 
 import asyncio
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ SCRIPTED_POLICY = (
 
 
 class ReportBody(Body):
-    """A report to make. Kind drift: of the check `check_id`; weekly: of the week `period`, else of the last."""
+    """A report to make. Kind drift: of the check `check_id`; weekly: of `period`, else of the last week."""
 
     kind: ReportKind
     check_id: Annotated[str | None, Field(pattern=r"^[!-.0-~]{1,200}$")] = None

@@ -79,18 +79,19 @@ def judge_in_time(
     columns = profile.features
     numeric = [j for j, column in enumerate(columns) if isinstance(column, NumericColumn)]
     numbers = [column for column in columns if isinstance(column, NumericColumn)]
+    numeric_x = x if len(numeric) == len(columns) else x[:, numeric]
     model, one, whole = time.residual, [Plan(np.array([0]), 1)], SessionRows.together(len(x))
     every = [Plan(np.array([0]), rows.sessions)]
-    repeats = functools.cache(lambda: windows.repeats(x[:, numeric], rows, every))
+    repeats = functools.cache(lambda: windows.repeats(numeric_x, rows, every))
     measures: dict[str, Measure] = {
         "marginal": lambda: windows.marginal(columns, x, whole, one)[0],
-        "extremes": lambda: windows.extremes(numbers, x[:, numeric], whole, one)[0],
+        "extremes": lambda: windows.extremes(numbers, numeric_x, whole, one)[0],
         "gaps": lambda: windows.gaps(x, whole, one)[0],
         "ties": lambda: repeats()[0][0],
         "copies": lambda: repeats()[1][0],
     }
     if model is not None:
-        measures["residual"] = lambda: _residual(model, numbers, x[:, numeric], one)
+        measures["residual"] = lambda: _residual(model, numbers, numeric_x, one)
     if scores is not None:
         score = scores[:, np.newaxis]
         measures["score"] = lambda: windows.marginal([profile.score], score, whole, one)[0]

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from shared.alerts.raising import AlertBell, alert_key
-from shared.platform.names import key
 from shared.monitoring.watching.readings import Level, Reading
 from shared.platform.cas import retry_conflicts
+from shared.platform.names import key
 from shared.platform.ports import Create, Documents, Replace
 
 COLLECTION: Final = "watch-causes"
