@@ -148,10 +148,12 @@ class Limits:
         with self._lock:
             if self._counter is not None:
                 return
-            from limits.storage import MemoryStorage, storage_from_string
+            from limits.storage import storage_from_string
             from limits.strategies import SlidingWindowCounterRateLimiter
 
-            self._spare = SlidingWindowCounterRateLimiter(MemoryStorage())
+            from shared.access.limits_memory import memory_storage
+
+            self._spare = SlidingWindowCounterRateLimiter(memory_storage())
             self._counter = (
                 SlidingWindowCounterRateLimiter(storage_from_string(self._redis_url, socket_timeout=1))
                 if self._redis_url is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Final
 from weakref import WeakSet
 
@@ -62,7 +63,8 @@ def load_soon(limits: Limits) -> None:
 
 
 def _load(limits: Limits, loop: asyncio.AbstractEventLoop) -> None:
-    loop.run_in_executor(None, limits.load).add_done_callback(_loaded)
+    with contextlib.suppress(RuntimeError):  # the loop is being closed: there are no next requests
+        loop.run_in_executor(None, limits.load).add_done_callback(_loaded)
 
 
 def _loaded(future: asyncio.Future[None]) -> None:

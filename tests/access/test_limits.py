@@ -152,3 +152,31 @@ def test_whose_calls_are_counted_together() -> None:
     assert subject_of(Identity("a", Role.VIEWER, user_id="u"), ip) == "u"
     assert subject_of(Identity("anonymous", Role.PREDICTOR), ip) == ip
     assert subject_of(Identity("admin", Role.ADMIN), ip) == "admin"
+
+
+def test_a_call_starts_no_thread() -> None:
+    """The library starts one for a call that comes after a pause, and lets the call wait for it."""
+    counted = limits(requests=1_000)
+    counted.load()
+    started: list[str] = []
+    threading.setprofile(lambda *_: started.append(threading.current_thread().name))
+    try:
+        for _ in range(3):
+            time.sleep(0.02)
+            assert counted.count(Kind.PREDICT, Role.PREDICTOR, "ada").allowed
+    finally:
+        threading.setprofile(None)
+    assert started == []
+
+
+def test_memory_forgets_who_calls_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    from shared.access import limits_memory
+
+    monkeypatch.setattr(limits_memory, "SWEEP_EVERY_SECONDS", 0.0)
+    storage = limits_memory.memory_storage()
+    for number in range(100):
+        storage.incr(f"caller-{number}", 0.01)
+    time.sleep(0.02)
+    storage.incr("the last one", 60)
+    assert list(storage.expirations) == ["the last one"]
+    assert list(storage.storage) == ["the last one"]
