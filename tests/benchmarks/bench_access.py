@@ -120,6 +120,7 @@ async def _pairs(
     off = Limits(requests=0, window_seconds=60, redis_url=None)
     on = Limits(requests=1_000_000, window_seconds=60, redis_url=None)
     on.load()
+    ways: Sequence[tuple[Limits, Sequence[tuple[bytes, bytes]]]]
     ways = ((off, []), (on, [(b"x-api-key", key.encode())]))
     answer = _function().answer
     times: tuple[list[float], list[float]] = ([], [])
