@@ -58,7 +58,9 @@ def test_every_operation_has_a_name_of_its_own_and_says_what_it_does(document: d
     assert len({operation["operationId"] for operation in found.values()}) == len(found)
     for route, operation in found.items():
         assert operation["summary"].endswith("."), route
-        said = "Open to all." if ROLES[route] is Role.PUBLIC else f"Needs role {ROLES[route].label} or higher."
+        said = (
+            "Open to all." if ROLES[route] is Role.PUBLIC else f"Needs role {ROLES[route].label} or higher."
+        )
         assert said in operation["description"], route
 
 
