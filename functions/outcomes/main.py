@@ -74,8 +74,10 @@ def outcome(found: Data) -> OutcomeAnswer:
 
 @function.post("/outcomes")
 async def label(call: Call, body: OutcomesBody) -> OutcomesAnswer:
-    """Tell what predictions of tabular problems should have said. Each succeeds or fails alone; the same
-    label again changes nothing."""
+    """Tell what predictions of tabular problems should have said.
+
+    Each succeeds or fails alone; the same label again changes nothing.
+    """
     labels = [Label(one.prediction_id, one.label) for one in body.outcomes]
     done = await asyncio.to_thread(call.instance.outcomes.label, labels, by=call.identity.name)
     failed = sum(isinstance(one.result, EngineError) for one in done)
