@@ -49,7 +49,7 @@ def _read(body: list[ast.stmt], own: Part, found: list[Part], *, is_overriding: 
     for statement in body:
         if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
             _mention(own, *statement.decorator_list, statement.args)
-            by_name = not is_overriding and _runs_by_name(statement)
+            by_name = _runs_by_name(statement, is_overriding=is_overriding)
             part = Part(statement.name if by_name else None)
             _mention(part, *statement.body)
             found.append(part)
@@ -60,14 +60,14 @@ def _read(body: list[ast.stmt], own: Part, found: list[Part], *, is_overriding: 
             _mention(own, statement)
 
 
-def _runs_by_name(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    """Not so: dunder methods, and what a decorator may have registered somewhere.
-
-    Methods of a class with bases aren't asked about: they may override what others call.
+def _runs_by_name(function: ast.FunctionDef | ast.AsyncFunctionDef, *, is_overriding: bool) -> bool:
+    """Not so: dunder methods, what a decorator may have registered somewhere, and methods of a class
+    with bases, which may override what others call (but for its cached properties: nobody calls those).
     """
-    if function.name.startswith("__"):
+    decorators = [_last_name(decorator) for decorator in function.decorator_list]
+    if function.name.startswith("__") or (is_overriding and "cached_property" not in decorators):
         return False
-    return all(_last_name(decorator) in _BY_NAME for decorator in function.decorator_list)
+    return all(decorator in _BY_NAME for decorator in decorators)
 
 
 def _last_name(expression: ast.expr) -> str | None:
