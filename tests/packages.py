@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from shared.registry import (
     Version,
     build_examples,
 )
+from shared.tabular import Column
 from shared.training.calibration import Calibration
 from shared.training.candidates import build_pipeline, fit
 from shared.training.export import export
@@ -41,7 +43,12 @@ Labels = NDArray[np.int8]
 def market_package(
     seed: int = 0, *, features: FeatureSet = FEATURES, gates_passed: bool = True, **changes: Any
 ) -> Package:
-    """Packages of different seeds hold different models; `changes` are of the manifest."""
+    """Packages of different seeds hold different models; `changes` are of the manifest.
+
+    One that is said to be tabular has a column for each feature.
+    """
+    if changes.get("kind") == "tabular":
+        changes = {"columns": number_columns(features.names), **changes}
     model, parity = _exported(seed, features)
     x, y = _rows(seed, features)
     return Package.build(
@@ -51,6 +58,10 @@ def market_package(
         profile=build_profile(x, features.names, Scorer(model).score(x)[:, 1], CLASSES, y).to_json(),
         report=REPORT.encode(),
     )
+
+
+def number_columns(names: Sequence[str]) -> tuple[Column, ...]:
+    return tuple(Column(name=name, type="number") for name in names)
 
 
 def registered(registry: Registry, seed: int = 0, **options: Any) -> Version:

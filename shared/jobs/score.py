@@ -24,7 +24,6 @@ from shared.errors import (
     Conflict,
     DependencyError,
     EngineError,
-    InvalidInput,
     NotFound,
     RevisionConflict,
 )
@@ -95,11 +94,8 @@ class _Plan:
             NotFound, PackageRefused: it can't be used; InvalidInput, Conflict: not for these candles.
         """
         loaded = asyncio.run(self._instance.models.get(self.scoring.request.model))
+        loaded.require_market()
         timeframe = self._instance.settings.timeframe
-        if loaded.manifest.kind != "market":
-            raise InvalidInput(
-                f"{loaded.version_id} doesn't take symbols: it is a {loaded.manifest.kind} model."
-            )
         if loaded.manifest.timeframe != timeframe:
             raise Conflict(
                 f"{loaded.version_id} was trained on {loaded.manifest.timeframe} candles, TIMEFRAME is "

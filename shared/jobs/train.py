@@ -15,13 +15,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from shared.config import Settings, load_settings
-from shared.errors import Conflict, DependencyError, EngineError
+from shared.errors import Conflict, DependencyError, EngineError, InvalidInput
 from shared.jobs.reporter import Reporter
 from shared.jobs.task import Exit, Stopped, Task
 from shared.logs import LOGGER, configure_logs
 from shared.market.store import CandleStore
 from shared.platform.connect import connect
 from shared.platform.ports import Event, Platform
+from shared.problems import MarketProblem
 from shared.registry import Package, Registry, Version
 from shared.training.options import TrainingRequest
 from shared.training.runs import Run, Runs, RunStatus
@@ -155,7 +156,10 @@ class TrainingJob:
             self._settings.timeframe,
             lambda done, of: report("candles", done, of, f"{done} of {of} symbols"),
         )
-        result = train(request.spec, series, options, report)
+        problem = request.spec
+        if not isinstance(problem, MarketProblem):
+            raise InvalidInput(f"{problem.name} isn't learnt from candles.")
+        result = train(problem, series, options, report)
         report("export", 0, 1, "proving that the exported model answers as the fitted one")
         package = build_package(result)
         report("register", 0, 1, "keeping the package")

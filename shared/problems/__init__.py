@@ -1,7 +1,7 @@
 """What there is to learn: one declarative file per problem, found by looking into this folder.
 
 A problem file holds one constant, `PROBLEM`, and is named like it. Adding a file is all it takes.
-Light: nothing here imports numpy or a training library.
+Light: nothing here imports a training library.
 """
 
 from __future__ import annotations
@@ -14,9 +14,18 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from shared.errors import ConfigurationError, NotFound
-from shared.problems.spec import Candidate, Gate, Problem
+from shared.problems.spec import Candidate, Gate, MarketProblem, Problem, TabularProblem
 
-__all__ = ["Candidate", "Gate", "Problem", "problem", "problem_of_model", "problems"]
+__all__ = [
+    "Candidate",
+    "Gate",
+    "MarketProblem",
+    "Problem",
+    "TabularProblem",
+    "problem",
+    "problem_of_model",
+    "problems",
+]
 
 
 @functools.cache

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from shared.problems.spec import Algorithm, Candidate, Gate, Kind, Problem
+from shared.problems.spec import Algorithm, Candidate, Gate, MarketProblem
 
-PROBLEM = Problem(
+PROBLEM = MarketProblem(
     name="market_signal",
     model_name="market-signal",
     title="Direction of the next candle's close",
-    kind=Kind.MARKET,
     feature_set="technical",
     horizon=1,
     classes=("down", "up"),

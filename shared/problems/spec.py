@@ -6,7 +6,10 @@ import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
+
+from shared.tabular import Columns
+from shared.tabular.columns import Category
 
 Metric: TypeAlias = Literal["auc", "accuracy", "f1", "log_loss", "brier", "rank_ic"]
 
@@ -15,6 +18,7 @@ LOWER_IS_BETTER: frozenset[str] = frozenset({"log_loss", "brier"})
 
 class Kind(StrEnum):
     MARKET = "market"
+    TABULAR = "tabular"
 
 
 class Algorithm(StrEnum):
@@ -62,34 +66,28 @@ class Gate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """What to learn, and what counts as having learnt it.
+    """What to learn, and what counts as having learnt it: what every kind of problem has.
 
-    `horizon` is in candles: the label is the direction of the close over the next `horizon` candles.
-    `classes` are (0, 1); the threshold is on the probability of class 1. `embargo` is a number of
-    sessions left out before each test block, beyond the purge of the labels' horizon.
-    An AUC above `leak_auc` is taken for a leak until a human says otherwise. `schedule` is cron, UTC.
+    The last of `classes` is the positive one where there are two. `schedule` is cron, UTC; none where it is
+    empty. An AUC above `leak_auc` is taken for a leak until a human says otherwise.
     """
+
+    kind: ClassVar[Kind]
 
     name: str
     model_name: str
     title: str
-    kind: Kind
-    feature_set: str
-    horizon: int
-    classes: tuple[str, str]
-    threshold: float
+    classes: tuple[str, ...]
     candidates: tuple[Candidate, ...]
     primary_metric: Metric
     gates: tuple[Gate, ...]
-    embargo: int
     leak_auc: float
     schedule: str
 
     def __post_init__(self) -> None:
         names = [name for name, *_ in self.variants()]
-        _must(self.horizon >= 1, "horizon must be at least one candle")
-        _must(self.embargo >= 0, "embargo can't be negative")
-        _must(0.0 < self.threshold < 1.0, "threshold must be between 0 and 1")
+        _must(len(self.classes) >= 2, "at least two classes are needed")
+        _must(len(set(self.classes)) == len(self.classes), "each class is there once")
         _must(0.5 < self.leak_auc <= 1.0, "leak_auc must be above 0.5, at most 1")
         _must(bool(names) and len(set(names)) == len(names), "candidates must be there, each once")
         _must(len({gate.name for gate in self.gates}) == len(self.gates), "gates need distinct names")
@@ -99,6 +97,68 @@ class Problem:
         for candidate in self.candidates:
             for name, parameters in candidate.variants():
                 yield name, candidate.algorithm, parameters
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarketProblem(Problem):
+    """The direction of the close over the next `horizon` candles, from a symbol's own features.
+
+    The threshold is on the probability of the last class. `embargo` is a number of sessions left out before
+    each test block, beyond the purge of the labels' horizon.
+    """
+
+    kind: ClassVar[Kind] = Kind.MARKET
+
+    feature_set: str
+    horizon: int
+    threshold: float
+    embargo: int
+
+    def __post_init__(self) -> None:
+        Problem.__post_init__(self)
+        _must(len(self.classes) == 2, "a direction has two classes")
+        _must(self.horizon >= 1, "horizon must be at least one candle")
+        _must(self.embargo >= 0, "embargo can't be negative")
+        _must(0.0 < self.threshold < 1.0, "threshold must be between 0 and 1")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The column that is to be predicted: `values` says, for each class, by which values it is written."""
+
+    column: str
+    values: Mapping[str, tuple[Category, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TabularProblem(Problem):
+    """The class of a row, from its columns.
+
+    `data` says where the rows are: `package:<file>` lies in `shared/problems/data`, `blobs:<name>` in the
+    store of blobs; CSV or Parquet, by its ending. Judged by `repeats` times stratified `folds`-fold
+    cross-validation; the threshold of two classes is tuned on scores out of fold. `source` names where the
+    data come from and their licence.
+    """
+
+    kind: ClassVar[Kind] = Kind.TABULAR
+
+    data: str
+    columns: Columns
+    target: Target
+    folds: int = 5
+    repeats: int = 10
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        Problem.__post_init__(self)
+        values = [value for found in self.target.values.values() for value in found]
+        _must(tuple(self.target.values) == self.classes, "the target's classes are the problem's, in order")
+        _must(len(set(values)) == len(values), "a value of the target stands for one class")
+        _must(all(self.target.values.values()), "each class needs a value of the target")
+        _must(self.target.column not in self.columns.names, "the target can't be one of the columns")
+        _must(self.folds >= 2, "folds must be at least 2")
+        _must(self.repeats >= 1, "repeats must be at least 1")
+        _must(self.data.partition(":")[0] in ("package", "blobs"), "data is package:<file> or blobs:<name>")
 
 
 def _must(condition: bool, otherwise: str) -> None:

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, JsonValue, ValidationError, model_validator
 
 from shared.errors import PackageRefused
+from shared.tabular import Column
 
 FORMAT_VERSION: Final = 1
 
@@ -63,7 +64,8 @@ class Manifest(Part):
     `threshold` is the probability of the second class from which on it is predicted. `metrics` holds
     estimates with their intervals, of the hold-out and of the walk-forward. `memory` is how many candles
     before a row its features look back on; it, `horizon`, `timeframe` and `window` are None for
-    problems without time.
+    problems without time. `columns` are what a tabular model takes, one per input of the graph; its
+    `feature_set` is "columns", with the hash of them.
     """
 
     format_version: Literal[1] = FORMAT_VERSION
@@ -73,6 +75,7 @@ class Manifest(Part):
     feature_set: str
     feature_set_hash: str
     feature_names: tuple[str, ...] = Field(min_length=1)
+    columns: tuple[Column, ...] = ()
     classes: tuple[str, ...] = Field(min_length=2)
     threshold: float = Field(ge=0, le=1)
     horizon: int | None = Field(None, ge=1)
@@ -97,6 +100,15 @@ class Manifest(Part):
     def _gates_agree(self) -> Self:
         if self.gates_passed != all(gate.passed for gate in self.gates):
             raise ValueError("gates_passed must say whether every one of `gates` passed")
+        return self
+
+    @model_validator(mode="after")
+    def _columns_are_the_features(self) -> Self:
+        names = tuple(column.name for column in self.columns)
+        if (self.kind == "tabular") != bool(names):
+            raise ValueError("a tabular model has columns, others have none")
+        if names and names != self.feature_names:
+            raise ValueError("feature_names must be the names of the columns, in their order")
         return self
 
     def to_json(self) -> bytes:

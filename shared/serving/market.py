@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic_core import to_json
 
 from shared.access.identity import Caller
-from shared.errors import Conflict, EngineError, InvalidInput
+from shared.errors import Conflict, EngineError
 from shared.features import FeatureSet
 from shared.market.candles import Candles, rfc3339
 from shared.market.source import CandleSource, Served
@@ -71,10 +71,6 @@ class MarketPredictor:
         """
         started = time.perf_counter()
         loaded = await self._models.get(model)
-        if loaded.manifest.kind != "market":
-            raise InvalidInput(
-                f"{loaded.version_id} doesn't take symbols: it is a {loaded.manifest.kind} model."
-            )
         needed = loaded.features.memory + 1
         served = self._candles.cached(symbol, needed) or await self._candles.latest(
             symbol, needed, headers={"traceparent": caller.traceparent}

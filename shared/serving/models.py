@@ -8,10 +8,18 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from shared.errors import EngineError, NoActiveModel, NotFound, PackageRefused, PlatformUnavailable
+from shared.errors import (
+    EngineError,
+    InvalidInput,
+    NoActiveModel,
+    NotFound,
+    PackageRefused,
+    PlatformUnavailable,
+)
 from shared.features import FeatureSet, feature_set
 from shared.logs import LOGGER
 from shared.registry import Active, Manifest, Registry, Scorer
+from shared.tabular import Columns
 
 _VERSION_ID = re.compile(r"[a-z][a-z0-9-]*-v[1-9][0-9]*")
 MAX_LOADED = 8
@@ -21,14 +29,46 @@ MAX_STALE_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """A verified package, ready to score."""
+    """A verified package, ready to score. A market model has `features`, a tabular one `columns`."""
 
     version_id: str
     package_hash: str
     manifest: Manifest = field(repr=False)
     scorer: Scorer = field(repr=False)
-    features: FeatureSet = field(repr=False)
+    inputs: FeatureSet | Columns = field(repr=False)
     gates_passed: bool
+
+    @property
+    def features(self) -> FeatureSet:
+        """
+        Raises:
+            InvalidInput: it is no market model.
+        """
+        if isinstance(self.inputs, Columns):
+            raise InvalidInput(
+                f"{self.version_id} doesn't take symbols: it is a tabular model. Give it rows "
+                "(POST /predict with 'inputs')."
+            )
+        return self.inputs
+
+    def require_market(self) -> None:
+        """
+        Raises:
+            InvalidInput: as `features`.
+        """
+        _ = self.features
+
+    @property
+    def columns(self) -> Columns:
+        """
+        Raises:
+            InvalidInput: it is no tabular model.
+        """
+        if not isinstance(self.inputs, Columns):
+            raise InvalidInput(
+                f"{self.version_id} doesn't take rows: it is a market model. Give it a symbol (GET /predict)."
+            )
+        return self.inputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,9 +214,9 @@ class Models:
     def _open(self, version_id: str) -> LoadedModel:
         package = self._registry.open_package(version_id)
         manifest = package.manifest
-        features = _features(version_id, manifest)
+        inputs = Columns(manifest.columns) if manifest.columns else _features(version_id, manifest)
         return LoadedModel(
-            version_id, package.hash, manifest, package.verified_scorer(), features, manifest.gates_passed
+            version_id, package.hash, manifest, package.verified_scorer(), inputs, manifest.gates_passed
         )
 
 

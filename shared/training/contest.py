@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.errors import InvalidInput, NotEnoughCandles
-from shared.problems.spec import LOWER_IS_BETTER, Problem
+from shared.problems.spec import LOWER_IS_BETTER, MarketProblem
 from shared.training.calibration import Calibration, fit_calibration
 from shared.training.candidates import Estimator, positive_score
 from shared.training.dataset import Dataset
@@ -33,7 +33,7 @@ Step = Callable[[int, str], None]
 class Task:
     """What is to be learnt from which rows: the walk-forward's folds lie within `development`."""
 
-    problem: Problem
+    problem: MarketProblem
     options: TrainingOptions
     dataset: Dataset
     folds: tuple[Fold, ...]
@@ -86,7 +86,7 @@ class HoldOut:
     sensitivities: NDArray[np.float64]
 
 
-def set_task(problem: Problem, options: TrainingOptions, dataset: Dataset) -> Task:
+def set_task(problem: MarketProblem, options: TrainingOptions, dataset: Dataset) -> Task:
     """Hold-out and development folds, each purged of labels that reach into what is tested.
 
     Raises:

@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError
 
 from shared.config import Settings
 from shared.errors import FieldError, InvalidInput, NotFound
-from shared.problems import Problem, problem, problems
+from shared.problems import MarketProblem, Problem, problem, problems
 from shared.schema import Body
 
 Text = Annotated[str, Field(min_length=1, max_length=64)]
@@ -97,8 +97,12 @@ class TrainingRequest(Body):
             random_state=_given(self.random_state, settings.train_random_state),
             cv_folds=_given(self.cv_folds, settings.train_cv_folds),
             candidates=tuple(self.candidates or ()),
-            horizon=_given(self.horizon, self.spec.horizon),
+            horizon=_given(self.horizon, self._horizon),
         )
+
+    @property
+    def _horizon(self) -> int:
+        return self.spec.horizon if isinstance(self.spec, MarketProblem) else 1
 
     def _errors(self) -> Iterator[FieldError]:
         yield from _repeated("symbols", self.symbols or ())

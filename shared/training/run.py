@@ -11,7 +11,7 @@ import numpy as np
 
 from shared.errors import OwnError
 from shared.market.candles import Candles
-from shared.problems.spec import Problem
+from shared.problems.spec import MarketProblem
 from shared.training.calibration import fit_calibration
 from shared.training.contest import Contest, HoldOut, Task, compete, examine, set_task
 from shared.training.dataset import Dataset, Features, build_dataset
@@ -68,7 +68,7 @@ class TrainingResult:
 
 
 def train(
-    problem: Problem,
+    problem: MarketProblem,
     series: Sequence[Candles],
     options: TrainingOptions,
     progress: Progress = silent,

@@ -22,6 +22,7 @@ from shared.market.calendar import calendar_named
 from shared.market.candles import COLUMNS, Candles, RawCandles
 from shared.market.checks import check
 from shared.market.splits import split_series
+from shared.problems.market_signal import PROBLEM
 from shared.training.options import TrainingRequest
 from shared.training.run import TrainingResult, train
 
@@ -38,7 +39,7 @@ def main() -> int:
     series = list(_series(arguments.data))
     loaded = time.perf_counter()
     progress = _quiet if arguments.json else _told
-    result = train(request.spec, series, request.options(load_settings()), progress)
+    result = train(PROBLEM, series, request.options(load_settings()), progress)
     figures = _figures(series, result, loaded - began, time.perf_counter() - loaded)
     if arguments.report:
         arguments.report.write_text(result.report_html, "utf-8")

@@ -18,7 +18,7 @@ from shared.features import feature_set
 from shared.instance import Instance
 from shared.platform.connect import connect
 from shared.platform.local.events import SqliteEvents
-from shared.problems import problem
+from shared.problems.market_signal import PROBLEM as MARKET_SIGNAL
 from shared.registry import Manifest, Package, build_examples
 from shared.registry.scorer import Scorer
 from shared.training.dataset import Dataset, build_dataset
@@ -71,7 +71,7 @@ async def _ingest(instance: Instance) -> None:
 def _dataset(instance: Instance) -> Dataset:
     timeframe = instance.settings.timeframe
     series = load_series(instance.candle_store, TrainingOptions(), timeframe, lambda done, of: None)
-    return build_dataset(series, feature_set(problem("market_signal").feature_set), horizon=1)
+    return build_dataset(series, feature_set(MARKET_SIGNAL.feature_set), horizon=1)
 
 
 def package(dataset: Dataset) -> Package:

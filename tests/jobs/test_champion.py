@@ -13,6 +13,7 @@ from shared.jobs.packaging import build_package
 from shared.market.candles import rfc3339
 from shared.market.store import CandleStore
 from shared.platform.ports import Platform
+from shared.problems.market_signal import PROBLEM
 from shared.registry import Package, Registry, Window
 from shared.registry.package import EXAMPLES, MODEL, PROFILE, REPORT
 from shared.training.options import TrainingRequest
@@ -30,7 +31,7 @@ def result(settings: Settings, platform: Platform) -> TrainingResult:
     request = TrainingRequest(candidates=["logistic_regression"], test_size=0.3)
     options = request.options(settings)
     store = CandleStore(platform.documents, platform.blobs)
-    return train(request.spec, load_series(store, options, "1d", lambda done, of: None), options)
+    return train(PROBLEM, load_series(store, options, "1d", lambda done, of: None), options)
 
 
 def champion(result: TrainingResult, registry: Registry, *, sessions_ago: int, **changes: object) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -111,7 +112,10 @@ def test_a_seal_that_is_gone_is_a_difference_and_none_at_all_is_an_earlier_relea
 
 
 def flipped(home: Path, prediction_id: str, place: float, bit: int) -> None:
-    """Flip one bit of a stored prediction in the database's file, as a bad disk would."""
+    """Flip one bit of a stored prediction in the database's file, as a bad disk would.
+
+    Not one that leaves what the text says: `e` for `E` in a number, or a digit beyond its precision.
+    """
     connection = sqlite3.connect(home / "documents.sqlite3")
     query = "SELECT data FROM documents WHERE collection = 'predictions' AND id = ?"
     (text,) = connection.execute(query, (prediction_id,)).fetchone()
@@ -123,8 +127,16 @@ def flipped(home: Path, prediction_id: str, place: float, bit: int) -> None:
     file = home / "documents.sqlite3"
     content = bytearray(file.read_bytes())
     assume(content.count(around) == 1)
+    assume(not_the_same(text, data[:at] + bytes([data[at] ^ 1 << bit]) + data[at + 1 :]))
     content[content.index(around) + at - begin] ^= 1 << bit
     file.write_bytes(content)
+
+
+def not_the_same(text: str, flipped: bytes) -> bool:
+    try:
+        return bool(json.loads(text) != json.loads(flipped))
+    except ValueError:
+        return True
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -46,7 +46,7 @@ def package(number: int = 0, *, passes: bool = True, golden: bytes | None = None
     fields: dict[str, Any] = {
         "name": "market-signal",
         "problem": "market_signal",
-        "kind": "tabular",
+        "kind": "market",
         "feature_set": "core",
         "feature_set_hash": "ab",
         "feature_names": ("a", "b"),

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from shared.errors import PackageRefused
 from shared.registry.manifest import GateResult, Manifest, Parity, Window
+from tests.packages import number_columns
 
 GATE = GateResult(
     name="auc_above_chance", quantity="auc.low", value=0.507, bound=0.5, passed=True, why="Shown."
@@ -66,7 +67,10 @@ def test_it_cannot_be_changed() -> None:
 
 
 def test_problems_without_time_need_no_horizon() -> None:
-    made = manifest(kind="tabular", horizon=None, timeframe=None, memory=None, window=None, symbols=())
+    columns = number_columns(("return_1", "return_5"))
+    made = manifest(
+        kind="tabular", columns=columns, horizon=None, timeframe=None, memory=None, window=None, symbols=()
+    )
     assert Manifest.from_json(made.to_json()) == made
 
 

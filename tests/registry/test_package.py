@@ -14,6 +14,7 @@ from shared.registry.golden import build_examples
 from shared.registry.manifest import Manifest, Parity
 from shared.registry.package import EXAMPLES, MANIFEST, MLMODEL, MODEL, PROFILE, REPORT, Package
 from shared.registry.scorer import Scorer
+from tests.packages import number_columns
 
 ROWS = np.random.default_rng(0).normal(size=(100, 2)).astype(np.float32)
 
@@ -43,6 +44,7 @@ def manifest(**changes: Any) -> Manifest:
         "feature_set": "columns",
         "feature_set_hash": "ab",
         "feature_names": ("age", "chol"),
+        "columns": number_columns(("age", "chol")),
         "classes": ("no", "yes"),
         "threshold": 0.5,
         "algorithm": "logistic_regression",

@@ -11,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 
 from shared.errors import InvalidInput, NotEnoughCandles, OwnError
 from shared.market.candles import COLUMNS, Candles, Panel
-from shared.problems import problem
+from shared.problems.market_signal import PROBLEM as MARKET_SIGNAL
 from shared.problems.spec import Algorithm, Candidate
 from shared.training.candidates import positive_score
 from shared.training.contest import set_task
@@ -22,7 +22,7 @@ from shared.training.run import TrainingResult, train
 from tests.training.synthetic import LaggedReturns, random_candles, weekdays
 
 PROBLEM = replace(
-    problem("market_signal"),
+    MARKET_SIGNAL,
     candidates=(
         Candidate(Algorithm.LOGISTIC_REGRESSION, {"C": 1e-3}),
         Candidate(Algorithm.LIGHTGBM, {"n_estimators": 10, "num_leaves": 4, "min_leaf_share": 0.05}),
