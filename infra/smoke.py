@@ -88,9 +88,11 @@ class Smoke:
 
     def _is_ready(self, name: str) -> None:
         found = self._get(name, "/ready", accepted=(200, 503))
-        missing = _missing(found)
-        if not self.expects_model:
-            missing.pop(_MODEL, None)  # none has been trained yet
+        missing = {
+            part: why
+            for part, why in found.get("missing", {}).items()
+            if self.expects_model or part.rpartition(" ")[2] != _MODEL  # none has been trained yet
+        }
         if missing:
             raise NotYet("; ".join(f"{part}: {why}" for part, why in sorted(missing.items())))
 
@@ -115,14 +117,6 @@ class Smoke:
         except ValueError as error:
             raise NotYet(f"no JSON: {answer.text[:300]}") from error
         return found
-
-
-def _missing(ready: Mapping[str, Any]) -> dict[str, str]:
-    """What isn't there, by part: of one function, or of all behind one URL."""
-    found = dict(ready.get("missing", {}))
-    for one in ready.get("functions", {}).values():
-        found |= one.get("missing", {})
-    return found
 
 
 def metadata_token(client: httpx.Client, host: str) -> Callable[[str], str]:

@@ -13,6 +13,7 @@ import gc
 import os
 import socket
 import sys
+from typing import Any
 
 GRACE_SECONDS = 7
 """For requests under way when the process is told to stop; Cloud Run kills it after ten."""
@@ -33,6 +34,7 @@ def main() -> int:
     import uvicorn
 
     from shared.config import settings
+    from shared.web.routing import of_one_line
 
     class Server(uvicorn.Server):
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -40,7 +42,11 @@ def main() -> int:
             await _say_farewell()
 
     target = os.environ.get("FUNCTION_TARGET", "main")
-    app = functions_framework.aio.create_asgi_app(target)
+    function = functions_framework.aio.create_asgi_app(target)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await function(of_one_line(scope), receive, send)
+
     gc.freeze()
     gc.set_threshold(COLLECT_AFTER)
     gc.enable()

@@ -7,10 +7,9 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
-import functions_framework.aio
 import httpx
 
-from infra.catalogue import source_of
+from infra.local.gateway import load
 
 
 class AsgiClient:
@@ -50,5 +49,5 @@ class AsgiClient:
 
 
 def deployed(name: str) -> AsgiClient:
-    """A function, loaded from its entry point as functions-framework loads it."""
-    return AsgiClient(functions_framework.aio.create_asgi_app("main", str(source_of(name)), "http"))
+    """A function, loaded as the twin's gateway loads it."""
+    return AsgiClient(load(name))

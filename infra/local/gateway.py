@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any, TypeAlias
 
@@ -18,7 +19,7 @@ from infra.local.dispatcher import Push
 from shared.errors import NotFound
 from shared.instance import current_instance
 from shared.platform.clock import CLOCK_HEADER
-from shared.web.routing import Routes, bare
+from shared.web.routing import Routes, bare, of_one_line
 
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
@@ -34,7 +35,7 @@ class Gateway:
     """An ASGI application. A path belongs to one function, whatever the method."""
 
     def __init__(self, catalogue: Catalogue) -> None:
-        self.functions: dict[str, App] = {name: _load(name) for name in catalogue.functions}
+        self.functions: dict[str, App] = {name: load(name) for name in catalogue.functions}
         self._paths: Routes[str] = Routes()
         for name, entry in catalogue.functions.items():
             for route in entry.routes:
@@ -43,6 +44,7 @@ class Gateway:
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
+        scope = of_one_line(scope)
         path = bare(scope["path"])
         if path == "/ready" and scope["method"] in ("GET", "HEAD"):
             await self._ready(send)
@@ -89,8 +91,17 @@ class Gateway:
         return push
 
 
-def _load(name: str) -> App:
-    app: App = functions_framework.aio.create_asgi_app(TARGET, str(source_of(name)), "http")
+def load(name: str) -> App:
+    """A function, loaded from its entry point as functions-framework loads it.
+
+    It puts each function's folder on the path of modules, where nothing is to be found but other functions'
+    `main`: the path is left as it was.
+    """
+    path = list(sys.path)
+    try:
+        app: App = functions_framework.aio.create_asgi_app(TARGET, str(source_of(name)), "http")
+    finally:
+        sys.path[:] = path
     return app
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import Generic, TypeVar
+from collections.abc import MutableMapping, Sequence
+from typing import Any, Generic, TypeVar
 
 from shared.errors import MethodNotAllowed, NotFound
 
@@ -18,6 +18,17 @@ def bare(path: str) -> str:
     if path.startswith(API_PREFIX) and path[len(API_PREFIX) : len(API_PREFIX) + 1] in ("", "/"):
         path = path[len(API_PREFIX) :]
     return path.rstrip("/") or "/"
+
+
+def of_one_line(scope: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """A request whose path has a line break gets a replacement character for it.
+
+    No route means one, and functions-framework takes a path to be one line: its own answer to others is no
+    problem+json.
+    """
+    if "\n" not in scope["path"]:
+        return scope
+    return {**scope, "path": scope["path"].replace("\n", "\ufffd")}
 
 
 class Routes(Generic[T]):

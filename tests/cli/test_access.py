@@ -167,7 +167,7 @@ def test_a_session_that_has_ended_is_forgotten_with_the_next_command(
 
 def test_a_file_that_others_can_read_is_refused(admin: Mlengine, file: Path) -> None:
     file.chmod(0o644)
-    assert f"chmod 600 {file}" in " ".join(admin("whoami", code=2).stderr.split())
+    assert f"chmod600{file}" in "".join(admin("whoami", code=2).stderr.split())
 
 
 @pytest.mark.parametrize("content", ["", "[]", "no json", '{"x": 1}'])

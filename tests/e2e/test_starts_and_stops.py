@@ -11,6 +11,7 @@ import httpx
 import psutil
 import pytest
 
+from shared.access.identity import ADMIN_KEY_SECRET
 from tests.e2e.conftest import PASSING, SYMBOLS, Prepared
 from tests.e2e.twin import ADMIN_KEY, MODEL, STOP_SECONDS, Twin, running_twin, wait_until
 from tests.emulators import need_sdk
@@ -130,7 +131,7 @@ def test_key_made_at_the_first_start_opens_the_admin_routes(prepared: Prepared, 
     with running_twin(home, ADMIN_API_KEY="", MARKET_DATA_URL=prepared.upstream_url) as twin:
         twin.wait_until_welcoming()
         shown = twin.output.partition("Admin key")[2].partition("\n")[0].rpartition(" ")[2]
-        kept = next((home / "secrets").iterdir())
+        kept = home / "secrets" / ADMIN_KEY_SECRET
         assert kept.read_text().strip() == shown != ADMIN_KEY
         assert kept.stat().st_mode & 0o077 == 0
         answer = httpx.get(f"{twin.url}/admin/train/status", headers={"x-api-key": shown})

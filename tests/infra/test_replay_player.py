@@ -139,10 +139,10 @@ def test_each_time_fires_once_in_order_while_the_clock_stands_at_it(
     wait_for(lambda: has_ended(setting))
     fired = [one for one in setting.taken if one[0].startswith(("ingest", "retrain"))]
     assert [event_id for event_id, _, _ in fired] == [
-        *(f"ingest-200809{day}T223000Z" for day in (15, 16, 17, 18, 19)),
+        *(f"ingest-200809{day}T003000Z" for day in (16, 17, 18, 19, 20)),
         "retrain-20080921T020000Z",
         *(
-            f"ingest-200809{day}T223000Z" for day in (22, 23, 26)
+            f"ingest-200809{day}T003000Z" for day in (23, 24, 27)
         ),  # of those after the tape's last, the latest
         "retrain-20080928T020000Z",
     ]

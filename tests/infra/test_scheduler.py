@@ -54,7 +54,7 @@ def test_the_model_is_retrained_on_sundays_and_candles_are_ingested_after_new_yo
     for at in islice(fires(ingest.cron, ingest.timezone, START), 300):
         there = at.astimezone(ZoneInfo("America/New_York"))
         assert there.isoweekday() <= 5
-        assert there.hour in (17, 18)  # it closes at four, and the last prices take a while
+        assert there.hour in (19, 20)  # it closes at four, and the last prices take a while
 
 
 def schedule(**changes: object) -> dict[str, object]:
@@ -362,7 +362,7 @@ def test_the_twin_sets_up_the_catalogues_schedules_and_fires_them(instance: Inst
     assert [state.name for state in schedules.list()] == sorted(catalogue.schedules)
     part.start()
     clock.time = datetime(2031, 3, 9, 2, 0, tzinfo=UTC)
-    wait_for(lambda: schedules.list()[1].last_fired_at is not None)
+    wait_for(lambda: {s.name: s for s in schedules.list()}["retrain"].last_fired_at is not None)
     part.stop()
     assert isinstance(parts.events, SqliteEvents)
     (delivery,) = parts.events.claim("training", 10, 60.0, clock.time)

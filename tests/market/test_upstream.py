@@ -165,18 +165,18 @@ def test_json_under_any_content_type_will_do(server: ScriptedUpstream) -> None:
 @pytest.mark.parametrize("reply", [Reply(hangs=True), Reply(body=b"[" + b" " * 900, drips=True)])
 def test_slow_answers_end_in_time(server: ScriptedUpstream, reply: Reply) -> None:
     server.script("/candles", [reply])
-    error = failing(server, timeout_seconds=0.05, budget_seconds=5.0, attempts=2)
+    error = failing(server, timeout_seconds=0.5, budget_seconds=20.0, attempts=2)
     assert isinstance(error, UpstreamUnavailable)
     assert (error.status, error.retryable) == (503, True)
-    assert "0.05 s" in error.detail
+    assert "0.5 s" in error.detail
     assert server.attempts("/candles") == 2
 
 
 def test_the_budget_ends_all_attempts(server: ScriptedUpstream) -> None:
     server.script("/candles", [Reply(hangs=True)])
     started = time.monotonic()
-    error = failing(server, timeout_seconds=30.0, budget_seconds=0.05)
-    assert time.monotonic() - started < 2
+    error = failing(server, timeout_seconds=30.0, budget_seconds=0.5)
+    assert time.monotonic() - started < 10
     assert isinstance(error, UpstreamUnavailable)
     assert server.attempts("/candles") == 1
 

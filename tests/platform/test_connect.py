@@ -39,7 +39,8 @@ def test_importing_loads_the_standard_library_and_the_ports_only() -> None:
     loaded = json.loads(run.stdout)
     ours = [name for name in loaded if name.startswith("shared")]
     others = {name.partition(".")[0] for name in loaded} - sys.stdlib_module_names - {"shared"}
-    assert ours == ["shared", "shared.platform", "shared.platform.connect", "shared.platform.ports"]
+    platform = [f"shared.platform.{name}" for name in ("clock", "connect", "ports")]
+    assert ours == ["shared", "shared.errors", "shared.platform", *platform]
     assert others == set()
 
 
