@@ -3,157 +3,39 @@
 import asyncio
 from dataclasses import asdict
 from datetime import timedelta
-from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import SecretStr
 
 from shared.access.accounts import Tokens
+from shared.access.answers import (
+    InvitationAnswer,
+    KeyAnswer,
+    KeyList,
+    LoginAnswer,
+    MeAnswer,
+    NewKeyAnswer,
+    TokensAnswer,
+    UserAnswer,
+    UserList,
+)
+from shared.access.bodies import (
+    InvitationBody,
+    KeyBody,
+    KeysQuery,
+    LoginBody,
+    PageQuery,
+    PasswordBody,
+    RefreshBody,
+    RegisterBody,
+    RoleBody,
+)
 from shared.access.identity import Identity
 from shared.access.roles import Role
 from shared.access.users import User
 from shared.errors import Conflict, FieldError, Forbidden, InvalidInput, NotFound
-from shared.schema import Answer, Body, Query
 from shared.web import Call, Function
 
 function = Function("accounts", needs=["documents"])
-
-MAX_KEY_DAYS = 3_650
-
-RoleName = Literal["viewer", "predictor", "operator", "admin"]
-Email = Annotated[str, Field(max_length=320, description="An email address; capitals make no difference.")]
-Password = Annotated[SecretStr, Field(max_length=1_000, description="12 to 200 characters.")]
-Token = Annotated[SecretStr, Field(max_length=200)]
-Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,80}$")]
-
-
-class RegisterBody(Body):
-    """`bootstrap` is the secret that the platform was set up with: it makes the first admin, once."""
-
-    email: Email
-    password: Password
-    invitation: Token | None = None
-    bootstrap: Token | None = None
-
-
-class LoginBody(Body):
-    email: Email
-    password: Password
-
-
-class RefreshBody(Body):
-    refresh_token: Token
-
-
-class PasswordBody(Body):
-    old_password: Password
-    new_password: Password
-
-
-class InvitationBody(Body):
-    email: Email
-    role: RoleName = "predictor"
-
-
-class RoleBody(Body):
-    role: RoleName
-
-
-class KeyBody(Body):
-    """A key has at most its maker's role. Without `models` it may use all; without `days` it never ends."""
-
-    name: Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]{1,80}$")]
-    role: RoleName = "predictor"
-    models: Annotated[
-        tuple[Annotated[str, Field(max_length=80)], ...] | None, Field(min_length=1, max_length=100)
-    ] = None
-    days: Annotated[int | None, Field(ge=1, le=MAX_KEY_DAYS)] = None
-
-
-class PageQuery(Query):
-    limit: Annotated[int, Field(ge=1, le=500)] = 50
-    cursor: Annotated[str | None, Field(max_length=1000)] = None
-
-
-class KeysQuery(PageQuery):
-    """`all`: also those of others, which admins may see."""
-
-    all: bool = False
-
-
-class UserAnswer(Answer):
-    id: str
-    email: str
-    role: str
-    created_at: str
-    created_by: str
-    disabled: bool
-
-
-class UserList(Answer):
-    """By address. `cursor` asks for what follows; null at the end."""
-
-    users: list[UserAnswer]
-    cursor: str | None
-
-
-class TokensAnswer(Answer):
-    """Send the access token as `Authorization: Bearer`; it is good for `expires_in` seconds. The refresh
-    token is good once, for seven days: `POST /auth/refresh` gives the next pair.
-    """
-
-    access_token: str
-    refresh_token: str
-    token_type: str
-    expires_in: int
-
-
-class LoginAnswer(TokensAnswer):
-    user: UserAnswer
-
-
-class MeAnswer(Answer):
-    """Who the caller is. `user` is null for who isn't one: a key that belongs to the platform, or nobody."""
-
-    name: str
-    role: str
-    models: list[str] | None
-    user: UserAnswer | None
-
-
-class InvitationAnswer(Answer):
-    """`token` is shown this once."""
-
-    id: str
-    email: str
-    role: str
-    expires_at: str
-    token: str
-
-
-class KeyAnswer(Answer):
-    id: str
-    prefix: str
-    name: str
-    role: str
-    models: list[str] | None
-    owner_id: str
-    created_at: str
-    expires_at: str | None
-    last_used_at: str | None
-    revoked_at: str | None
-
-
-class NewKeyAnswer(KeyAnswer):
-    """`key` is shown this once."""
-
-    key: str
-
-
-class KeyList(Answer):
-    """Newest first. `cursor` asks for what follows; null at the end."""
-
-    keys: list[KeyAnswer]
-    cursor: str | None
 
 
 @function.post("/auth/register", status=201)
