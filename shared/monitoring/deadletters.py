@@ -13,7 +13,7 @@ from typing import Any, Final
 from shared.alerts.raising import Alert, AlertBell, Severity, alert_key
 from shared.errors import Conflict, EngineError, NotFound
 from shared.logs import LOGGER
-from shared.monitoring.failures import DeliveryFailures, is_key, key_of, shortened, utc
+from shared.monitoring.failures import DeliveryFailures, any_time, is_key, key_of, shortened
 from shared.platform.cas import retry_conflicts, update
 from shared.platform.names import key
 from shared.platform.ports import (
@@ -222,7 +222,7 @@ class DeadLetters:
         if found is not None and arrival.generation <= found.data["generation"]:
             return
         noted = arrival.reason or self._failures.reason(arrival.function, arrival.event)
-        death = Death(utc(self._now()), arrival.attempts, shortened(noted or NEVER_ANSWERED))
+        death = Death(any_time(self._now()), arrival.attempts, shortened(noted or NEVER_ANSWERED))
         self._raise_alert(arrival, death)  # first: what is kept has been told of
         self._documents.commit(
             [self._write(found, arrival, death), self._failures.forget(arrival.function, arrival.event)]
@@ -305,7 +305,7 @@ class DeadLetters:
         """As replayed, unless it has died again meanwhile."""
         if data is None or data["generation"] != generation or data["state"] != State.DEAD:
             return None
-        at = utc(self._now())
+        at = any_time(self._now())
         return {**data, "state": str(State.REPLAYED), "replayed_at": at, "seq": data["seq"] + 1}
 
     def _event(self, found: Document) -> Event:

@@ -34,10 +34,10 @@ class DeliveryFailures:
             "event_id": event.id,
             "event_source": event.source,
             "event_type": event.type,
-            "event_time": utc(event.time),
+            "event_time": any_time(event.time),
             "reason": shortened(reason),
-            "last_at": utc(now),
-            "expires_at": utc(now + KEPT_FOR),
+            "last_at": any_time(now),
+            "expires_at": any_time(now + KEPT_FOR),
         }
 
         def counted(before: Data | None) -> dict[str, Any]:
@@ -63,7 +63,7 @@ class DeliveryFailures:
         """
         if not event.source.startswith(_PUBSUB):
             return None
-        where = [Filter("function", "==", function), Filter("event_time", "==", utc(event.time))]
+        where = [Filter("function", "==", function), Filter("event_time", "==", any_time(event.time))]
         page = self._documents.query(COLLECTION, where=where, limit=1)
         return page.documents[0].data if page.documents else None
 
@@ -83,7 +83,7 @@ def shortened(reason: str) -> str:
     return reason[: MAX_REASON_CHARACTERS - 3] + "..."
 
 
-def utc(time: datetime) -> str:
+def any_time(time: datetime) -> str:
     """RFC 3339 text, in UTC where the calendar has that hour."""
     try:
         return time.astimezone(UTC).isoformat()
