@@ -31,6 +31,31 @@ def concordance(
     return won
 
 
+def pairs(
+    score: NDArray[np.float64],
+    y: NDArray[np.int8],
+    block: NDArray[np.intp],
+    blocks: int,
+    model: NDArray[np.intp] | None = None,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(pairs won, pairs there are), each (blocks, blocks): see `concordance`.
+
+    With `model`, the number of the one that answered a row, only answers of one model are held against each
+    other: of several models each has a scale of its own, and mixing them costs AUC that none of them lacks
+    (Airola et al., A comparison of AUC estimators in small-sample studies, 2011).
+    """
+    if model is None:
+        ups, downs = (np.bincount(block[y == side], minlength=blocks) for side in (1, 0))
+        return concordance(score, y, block, blocks), np.outer(ups, downs).astype(np.float64)
+    won, there = np.zeros((blocks, blocks)), np.zeros((blocks, blocks))
+    for number in np.unique(model):
+        mine = model == number
+        own_won, own_there = pairs(score[mine], y[mine], block[mine], blocks)
+        won += own_won
+        there += own_there
+    return won, there
+
+
 def group_ranks(values: NDArray[np.float64], group: NDArray[np.intp]) -> NDArray[np.float64]:
     """Ranks within each group, centred on the group's mean rank; ties share their average."""
     order = np.lexsort((values, group))

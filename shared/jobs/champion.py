@@ -8,10 +8,17 @@ from typing import Any, Final
 
 import numpy as np
 
-from shared.problems.spec import LOWER_IS_BETTER
-from shared.registry import Active, Package, Registry
-from shared.training.evaluation import Indices
-from shared.training.run import TrainingResult
+from shared.errors import PackageRefused
+from shared.problems import Problem
+from shared.problems.spec import LOWER_IS_BETTER, Algorithm
+from shared.registry import Active, Manifest, Package, Registry
+from shared.training.candidates import Variant
+from shared.training.market import run as market
+from shared.training.market.evaluation import Indices
+from shared.training.progress import Progress
+from shared.training.tabular import run as tabular
+from shared.training.tabular.comparison import compare
+from shared.training.tabular.contest import Competitor, Contest, Step, Task, competitor
 
 MIN_SESSIONS: Final = 20
 
@@ -29,19 +36,16 @@ class Verdict:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
-def against_champion(result: TrainingResult, registry: Registry) -> Verdict:
+def beside_market(result: market.TrainingResult, registry: Registry) -> Verdict:
     """Compare both, by the problem's primary metric, on the hold-out's sessions after the champion's training
     window: neither has seen those. A draw leaves the champion.
 
     With fewer than 20 such sessions nothing fair can be said, and passing its own gates is enough.
-
-    Raises:
-        PackageRefused: the live package doesn't verify.
     """
-    active = registry.active(result.findings.task.problem.model_name)
-    if active is None:
-        return Verdict(True, "nothing is live yet")
-    package = registry.open_package(active.version_id)
+    found = _champion(result.findings.task.problem, registry)
+    if isinstance(found, Verdict):
+        return found
+    active, package = found
     if not _comparable(package, result):
         why = "the live model learnt from other features or another horizon: a human must compare them"
         return Verdict(False, why, active.version_id)
@@ -53,12 +57,80 @@ def against_champion(result: TrainingResult, registry: Registry) -> Verdict:
     return _compare(result, active, package, rows)
 
 
-def _comparable(package: Package, result: TrainingResult) -> bool:
+def beside_tabular(result: tabular.TrainingResult, registry: Registry, progress: Progress) -> Verdict:
+    """Compare both recipes, by the problem's primary metric, in the same folds.
+
+    The live model may have been fitted on any of these rows, so its own answers on them prove nothing. Its
+    recipe, the algorithm with its parameters, is fitted again in each fold, and is judged as every candidate
+    is. On the data that the champion learnt from its recipe is the champion: only a difference that chance
+    doesn't explain (see `compare`) takes its place. On other data the recipe stands for the champion brought
+    up to date: a challenger that isn't worse has learnt from the newer rows, and takes its place.
+    """
+    found = _champion(result.findings.task.problem, registry)
+    if isinstance(found, Verdict):
+        return found
+    active, package = found
+    manifest = package.manifest
+    if (manifest.feature_set_hash, manifest.classes) != (result.dataset.columns.hash, result.fitted.classes):
+        why = "the live model has other columns or classes: a human must compare them"
+        return Verdict(False, why, active.version_id)
+    if registry.get(active.version_id).run_id is None or manifest.algorithm not in set(Algorithm):
+        why = "the live model wasn't trained here, so its recipe isn't known: a human must compare them"
+        return Verdict(False, why, active.version_id)
+    return _compare_recipes(result, active, manifest, progress)
+
+
+def _compare_recipes(
+    result: tabular.TrainingResult, active: Active, manifest: Manifest, progress: Progress
+) -> Verdict:
+    task, contest = result.findings.task, result.findings.contest
+    metric, fits = task.problem.primary_metric, len(task.folds)
+    theirs = _again(task, contest, manifest, lambda done, words: progress("champion", done, fits, words))
+    ours, its = (
+        contest.judge.per_fold(metric, one.answers) * (-1.0 if metric in LOWER_IS_BETTER else 1.0)
+        for one in (contest.winner, theirs)
+    )
+    compared = compare(ours, its, task.options.cv_folds)
+    is_same_data = manifest.dataset_fingerprint == result.dataset.fingerprint
+    is_better = compared.is_significant if is_same_data else compared.difference >= 0.0
+    mine, other = (one.evaluation.metrics[metric].value for one in (contest.winner, theirs))
+    of = "the rows that it learnt from" if is_same_data else "other rows than it learnt from"
+    why = (
+        f"{metric} {mine:.4f}, the recipe of {active.version_id} {other:.4f} in the same folds, on {of}; "
+        f"p = {compared.p:.2g} by the corrected resampled t-test"
+    )
+    return Verdict(is_better, why, active.version_id, theirs.evaluation.json())
+
+
+def _again(task: Task, contest: Contest, manifest: Manifest, step: Step) -> Competitor:
+    """The champion's recipe in the task's folds; what competed already isn't fitted again."""
+    variant = Variant("champion", Algorithm(manifest.algorithm), dict(manifest.hyper_parameters))
+    for one in contest.candidates:
+        if (one.variant.algorithm, one.variant.parameters) == (variant.algorithm, variant.parameters):
+            return one
+    return competitor(task, contest.judge, variant, step)
+
+
+def _champion(problem: Problem, registry: Registry) -> tuple[Active, Package] | Verdict:
+    """The live version with its package; a verdict where there is nothing to compare with."""
+    active = registry.active(problem.model_name)
+    if active is None:
+        return Verdict(True, "nothing is live yet")
+    try:
+        package = registry.open_package(active.version_id)
+        package.verified_scorer()
+        return active, package
+    except PackageRefused as error:
+        why = f"the live model's package doesn't verify, so a human must decide: {error}"
+        return Verdict(False, why, active.version_id)
+
+
+def _comparable(package: Package, result: market.TrainingResult) -> bool:
     manifest, dataset = package.manifest, result.dataset
     return (manifest.feature_set_hash, manifest.horizon) == (dataset.feature_set_hash, dataset.horizon)
 
 
-def _unseen_by_both(package: Package, result: TrainingResult) -> Indices:
+def _unseen_by_both(package: Package, result: market.TrainingResult) -> Indices:
     """Hold-out rows after the last row that the champion was fitted on, and the candles of its label."""
     window, horizon = package.manifest.window, result.dataset.horizon
     if window is None:
@@ -69,7 +141,7 @@ def _unseen_by_both(package: Package, result: TrainingResult) -> Indices:
     return result.hold_out_rows[np.isin(result.dataset.timestamp[result.hold_out_rows], later)]
 
 
-def _compare(result: TrainingResult, active: Active, package: Package, rows: Indices) -> Verdict:
+def _compare(result: market.TrainingResult, active: Active, package: Package, rows: Indices) -> Verdict:
     task, metric = result.findings.task, result.findings.task.problem.primary_metric
     judge = task.judge([(task.development, rows)])
     theirs = package.verified_scorer().score(result.dataset.x[rows])[:, 1].astype(np.float64)

@@ -15,20 +15,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from shared.config import Settings, load_settings
-from shared.errors import Conflict, DependencyError, EngineError, InvalidInput
+from shared.errors import Conflict, DependencyError, EngineError
 from shared.jobs.reporter import Reporter
 from shared.jobs.task import Exit, Stopped, Task
+from shared.jobs.tracking import Trained, track
 from shared.logs import LOGGER, configure_logs
-from shared.market.store import CandleStore
 from shared.platform.connect import connect
 from shared.platform.ports import Event, Platform
-from shared.problems import MarketProblem
+from shared.problems.declared import Problems
 from shared.registry import Package, Registry, Version
 from shared.training.options import TrainingRequest
 from shared.training.runs import Run, Runs, RunStatus
 
 if TYPE_CHECKING:
-    from shared.training.run import TrainingResult
+    from shared.jobs.learning import Result
 
 FINISHED: Final = "training.finished"
 SOURCE: Final = "//mlengine/training"
@@ -47,13 +47,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a run ends. `is_recorded`: the run's document says so already."""
+    """How a run ends. `is_recorded`: the run's document says so already; `trained` is what it has made."""
 
     status: RunStatus
     exit: Exit = Exit.DONE
     result: dict[str, Any] | None = None
     error: str | None = None
     is_recorded: bool = False
+    trained: Trained | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ class TrainingJob:
         self._platform = platform
         self._task = task
         self._runs = Runs(platform.documents, platform.now, wall=platform.wall)
+        self._problems = Problems(platform.documents)
 
     def work_on(self, run_id: str) -> Exit:
         """Bring the run to its end, or leave it to the next attempt."""
@@ -93,7 +95,10 @@ class TrainingJob:
                 LOGGER.warning("training handed back", extra={"facts": {**facts, "why": outcome.why}})
                 report.hand_back(outcome.why, self._task.pause_seconds)
                 return Exit.TRY_AGAIN
-            return self._end(run_id, worker, outcome, report.timings)
+            how = self._end(run_id, worker, outcome, report.timings)
+        if outcome.trained is not None and how is not Exit.TRY_AGAIN:
+            track(self._settings, run_id, outcome.trained, report.timings)
+        return how
 
     def _outcome(self, run: Run, worker: str, report: Reporter) -> Ending | HandedBack:
         """Do the work; what became of it, whatever happens."""
@@ -142,31 +147,19 @@ class TrainingJob:
 
     def _train(self, run: Run, worker: str, report: Reporter) -> Ending:
         report("start", 0, 1, "loading the libraries")
-        from shared.jobs.champion import against_champion
-        from shared.jobs.packaging import build_package
-        from shared.training.run import train
-        from shared.training.series import load_series
+        from shared.jobs.learning import learn
 
-        request = TrainingRequest.from_data(run.request)
-        options = request.options(self._settings)
-        store = CandleStore(self._platform.documents, self._platform.blobs)
-        series = load_series(
-            store,
-            options,
-            self._settings.timeframe,
-            lambda done, of: report("candles", done, of, f"{done} of {of} symbols"),
-        )
-        problem = request.spec
-        if not isinstance(problem, MarketProblem):
-            raise InvalidInput(f"{problem.name} isn't learnt from candles.")
-        result = train(problem, series, options, report)
+        request = TrainingRequest.from_data(run.request, self._problems)
+        problem = self._problems.get(request.problem)
+        learnt = learn(problem, request, self._settings, self._platform, report, run_id=run.run_id)
+        result = learnt.result
         report("export", 0, 1, "proving that the exported model answers as the fitted one")
-        package = build_package(result)
+        package = learnt.package()
+        registry = self._registry()
+        verdict = learnt.against_champion(registry, report)
         report("register", 0, 1, "keeping the package")
         report.protect()
-        registry = self._registry()
         version = _registered(registry, package, run.run_id)
-        verdict = against_champion(result, registry)
         activated = request.activate and result.may_activate and verdict.is_better
         report("register", 1, 1, version.id)
         status = RunStatus.SUCCEEDED if result.gates_passed else RunStatus.REJECTED
@@ -184,7 +177,8 @@ class TrainingJob:
                 reason=f"run {run.run_id}: all gates passed; {verdict.why}",
                 also=lambda: [self._runs.success(run.run_id, worker, timings=report.timings, result=facts)],
             )
-        return Ending(status, result=facts, is_recorded=activated)
+        trained = Trained(package, version.id, activated)
+        return Ending(status, result=facts, is_recorded=activated, trained=trained)
 
     def _registry(self) -> Registry:
         p = self._platform
@@ -198,7 +192,7 @@ class TrainingJob:
             LOGGER.warning("event not sent", extra={"facts": {"topic": FINISHED, "why": str(error)}})
 
 
-def _facts(result: TrainingResult) -> dict[str, Any]:
+def _facts(result: Result) -> dict[str, Any]:
     return {
         "algorithm": result.fitted.algorithm,
         "metrics": result.metrics(),

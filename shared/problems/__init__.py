@@ -1,6 +1,7 @@
-"""What there is to learn: one declarative file per problem, found by looking into this folder.
+"""What there is to learn: the built-in problems, one declarative file each, found in this folder.
 
-A problem file holds one constant, `PROBLEM`, and is named like it. Adding a file is all it takes.
+A problem file holds one constant, `PROBLEM`, and is named like it. Adding a file is all it takes. Problems
+that users declare are documents: `shared.problems.declared.Problems` knows these and the built-in ones.
 Light: nothing here imports a training library.
 """
 
@@ -10,7 +11,7 @@ import difflib
 import functools
 import importlib
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from shared.errors import ConfigurationError, NotFound
@@ -25,22 +26,23 @@ __all__ = [
     "problem",
     "problem_of_model",
     "problems",
+    "unknown_problem",
 ]
 
 
 @functools.cache
 def problems() -> Mapping[str, Problem]:
-    """Every problem, by name.
+    """Every built-in problem, by name.
 
     Raises:
         ConfigurationError: a file in this folder holds no `PROBLEM`, or one of another name.
     """
-    modules = sorted(module.name for module in pkgutil.iter_modules(__path__))
-    return MappingProxyType({name: _load(name) for name in modules if name != "spec"})
+    files = sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.ispkg)
+    return MappingProxyType({name: _load(name) for name in files if name != "spec"})
 
 
 def problem(name: str) -> Problem:
-    """The problem of that name.
+    """The built-in problem of that name.
 
     Raises:
         NotFound: there is none; the message names near ones.
@@ -48,12 +50,18 @@ def problem(name: str) -> Problem:
     known = problems()
     if name in known:
         return known[name]
-    near = difflib.get_close_matches(name, known, n=3) or sorted(known)
-    raise NotFound(f"There is no problem {name!r}. Near: {', '.join(near)}.")
+    raise unknown_problem(name, known)
+
+
+def unknown_problem(name: str, known: Iterable[str]) -> NotFound:
+    """The error that there is no problem of that name; it names near ones."""
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=3) or names
+    return NotFound(f"There is no problem {name!r}. Near: {', '.join(near)}.")
 
 
 def problem_of_model(model_name: str) -> Problem | None:
-    """The problem whose models have that name, or None."""
+    """The built-in problem whose models have that name, or None."""
     return next((p for p in problems().values() if p.model_name == model_name), None)
 
 

@@ -30,15 +30,30 @@ class Algorithm(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Space:
+    """Values of a hyper-parameter to search: from `low` to `high`, on a logarithmic scale with `log`, or one
+    of `choices`.
+    """
+
+    type: Literal["int", "float", "choice"]
+    low: float = 0.0
+    high: float = 0.0
+    log: bool = False
+    choices: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """An algorithm with its hyper-parameters. With a grid, each combination competes on its own.
 
     Parameters are the library's own, and `min_leaf_share`: the least share of the rows in a tree's leaf.
+    `search` is what a search may try of it, where that isn't what is usual.
     """
 
     algorithm: Algorithm
     parameters: Mapping[str, Any]
     grid: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    search: Mapping[str, Space] = field(default_factory=dict)
 
     def variants(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """(name, parameters) of each combination: `lightgbm`, or `lightgbm[num_leaves=15]`."""

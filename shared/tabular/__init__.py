@@ -6,6 +6,5 @@ one-hot, scaling) is inside the model's graph, so that it is learnt from trainin
 """
 
 from shared.tabular.columns import Column, Columns
-from shared.tabular.rows import Encoded
 
-__all__ = ["Column", "Columns", "Encoded"]
+__all__ = ["Column", "Columns"]

@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 if TYPE_CHECKING:
+    from shared.tabular.codes import CodeCheck
     from shared.tabular.rows import Encoded, RowEncoder
 
 ColumnType: TypeAlias = Literal["number", "integer", "boolean", "category"]
@@ -154,6 +155,13 @@ class Columns:
         from shared.tabular.rows import RowEncoder
 
         return RowEncoder(self)
+
+    @cached_property
+    def code_check(self) -> CodeCheck:
+        """What checks rows that come encoded."""
+        from shared.tabular.codes import CodeCheck
+
+        return CodeCheck(self)
 
     def json_schema(self) -> dict[str, Any]:
         """The JSON Schema of one row."""

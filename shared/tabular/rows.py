@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -20,12 +21,16 @@ Encoder: TypeAlias = Callable[[Any], float]
 _SHOWN: Final = 60
 """Characters of a wrong value that a message repeats."""
 
+MAX_COMPLAINTS: Final = 100
+"""So much at most is told of one row; names like those that aren't known are looked for until then in all."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Encoded:
     """`x` is (good rows, columns), float32; `rows` says which of the given ones those are, in order.
 
-    `errors` holds, by the place of each other row, what is wrong with it: every field, not the first alone.
+    `errors` holds, by the place of each other row, what is wrong with it: every field, not the first alone,
+    up to `MAX_COMPLAINTS`.
     """
 
     x: NDArray[np.float32]
@@ -49,10 +54,13 @@ class RowEncoder:
         good: list[list[float]] = []
         places: list[int] = []
         errors: dict[int, tuple[FieldError, ...]] = {}
+        told = 0
         for place, row in enumerate(rows):
             values = self._values(row)
             if values is None:
-                errors[place] = tuple(self._complaints(row, f"{pointer}/{place}"))
+                found = self._complaints(row, f"{pointer}/{place}", hints=told < MAX_COMPLAINTS)
+                errors[place] = tuple(islice(found, MAX_COMPLAINTS))
+                told += len(errors[place])
             else:
                 good.append(values)
                 places.append(place)
@@ -67,8 +75,8 @@ class RowEncoder:
         except (ValueError, TypeError, AttributeError):
             return None
 
-    def _complaints(self, row: Any, pointer: str) -> Iterator[FieldError]:
-        """Everything that is wrong with one row."""
+    def _complaints(self, row: Any, pointer: str, *, hints: bool) -> Iterator[FieldError]:
+        """Everything that is wrong with one row; `hints` says which known name an unknown one is like."""
         if not isinstance(row, Mapping):
             yield FieldError(pointer, f"must be an object of column names and values, found {_shown(row)}")
             return
@@ -81,7 +89,9 @@ class RowEncoder:
                 yield FieldError(_below(pointer, name), f"must be {column.expected}, found {found}")
         for name in row:
             if name not in self._names:
-                near = difflib.get_close_matches(str(name), self._columns.names, n=1)
+                near = (
+                    difflib.get_close_matches(str(name)[:_SHOWN], self._columns.names, n=1) if hints else ()
+                )
                 hint = f"; is {near[0]!r} meant?" if near else ""
                 yield FieldError(_below(pointer, str(name)), f"is no column of this model{hint}")
 

@@ -10,9 +10,11 @@ from typing import Any, Final
 
 from shared.platform.ports import Event, Events, Jobs, JobState, NewId, Now
 from shared.training.runs import Run, RunPage, Runs, RunStatus
+from shared.training.search.records import SearchRecords
 
 TOPIC: Final = "training.requested"
 JOB: Final = "train"
+SEARCH: Final = "search"
 SOURCE: Final = "//mlengine/training"
 
 _SCHEDULED: Final = "scheduled-"
@@ -29,6 +31,7 @@ class TrainingDesk:
     runs: Runs
     events: Events
     jobs: Jobs
+    searches: SearchRecords
     now: Now
     new_id: NewId
 
@@ -45,12 +48,19 @@ class TrainingDesk:
     def start(self, run_id: str, request: Mapping[str, Any]) -> None:
         """Start the job of a requested run; nothing happens when it was started or has ended.
 
+        A run with a search is searched for first; the end of that asks for the run again.
+
         Raises:
             AlreadyExists: the id belongs to a run with another request.
         """
         run = self.runs.create(run_id, request)
-        if not run.status.has_ended:
-            self.jobs.start(JOB, ["--run", run.run_id], execution_id=run.run_id)
+        if run.status.has_ended:
+            return
+        if is_searched(run) and self.searches.ending(run_id) is None:
+            tasks = run.request["search"].get("tasks", 1)
+            self.jobs.start(SEARCH, ["--run", run_id], execution_id=_searching(run_id), task_count=tasks)
+        else:
+            self.jobs.start(JOB, ["--run", run_id], execution_id=run_id)
 
     def status(self, run_id: str) -> Run:
         """The run; one whose process is gone is ended here. One whose event is under way stays queued.
@@ -63,7 +73,7 @@ class TrainingDesk:
             return run
         job = self.jobs.status(run_id)
         if run.status is RunStatus.QUEUED and job.state is JobState.UNKNOWN:
-            return run
+            return self._searched(run)
         return self.runs.reconcile(run_id, job)
 
     def list(self, *, limit: int, cursor: str | None) -> RunPage:
@@ -78,9 +88,30 @@ class TrainingDesk:
             NotFound
         """
         run = self.runs.request_cancel(run_id)
+        if is_searched(run):
+            self.jobs.cancel(_searching(run_id))  # also of a run that ended at once: nobody trained it yet
         if not run.status.has_ended:
             self.jobs.cancel(run_id)
         return self.status(run_id)
+
+    def _searched(self, run: Run) -> Run:
+        """A run that waits: for its event, or for its search, which may be gone."""
+        if not is_searched(run) or self.searches.ending(run.run_id) is not None:
+            return run
+        search = self.jobs.status(_searching(run.run_id))
+        if search.state in (JobState.FAILED, JobState.CANCELLED):
+            return self.runs.reconcile(run.run_id, search)
+        return run
+
+
+def is_searched(run: Run) -> bool:
+    """Whether hyper-parameters are searched for before the run is trained."""
+    return run.request.get("search") is not None
+
+
+def _searching(run_id: str) -> str:
+    """The id of the execution that searches."""
+    return f"{run_id}.search"
 
 
 def scheduled_run_id(event_id: str) -> str:

@@ -13,11 +13,12 @@ from shared.training.calibration import Calibration
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FittedModel:
-    """A binary classifier ready for export.
+    """A classifier ready for export.
 
     `estimator` is a scikit-learn Pipeline with its preprocessing inside; its `predict_proba` is raw.
     Columns of its input are `feature_names`, in order; columns of its output are `classes`, in order.
-    `parameters` are the algorithm's hyper-parameters, as JSON values.
+    `parameters` are the algorithm's hyper-parameters, as JSON values. Only two classes can be calibrated:
+    the probabilities of more are the algorithm's own.
     """
 
     algorithm: str

@@ -1,4 +1,4 @@
-"""Gates: what a model must show on the hold-out before it may be activated without a human."""
+"""Gates: what a model must show on unseen rows before it may be activated without a human."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from shared.errors import ConfigurationError
+from shared.evaluation.bootstrap import Estimate
 from shared.problems.spec import Gate
-from shared.training.evaluation import Evaluation, Judge
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +27,10 @@ class GateResult:
         return asdict(self)
 
 
-def evidence(judge: Judge, model: Evaluation) -> dict[str, float]:
-    """The quantities that gates may name, measured on the judge's rows."""
-    estimates = {
-        **model.metrics,
-        "log_loss_gain": judge.gain("log_loss", model.score),
-        "brier_gain": judge.gain("brier", model.score),
-    }
-    found = {name: estimate.value for name, estimate in estimates.items()}
-    lows = {f"{name}.low": estimate.low for name, estimate in estimates.items()}
-    return {**found, **lows, "blocks": float(judge.blocks)}
+def quantities(estimates: Mapping[str, Estimate]) -> dict[str, float]:
+    """What gates may name of estimates: each value, and as `<name>.low` the lower end of its interval."""
+    values = {name: estimate.value for name, estimate in estimates.items()}
+    return values | {f"{name}.low": estimate.low for name, estimate in estimates.items()}
 
 
 def judge_gates(gates: Sequence[Gate], quantities: Mapping[str, float]) -> tuple[GateResult, ...]:

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.training.candidates import Estimator, positive_score
+from shared.training.candidates import Estimator, probabilities
 
 _MAX_ROWS: Final = 5_000
 
@@ -15,7 +15,7 @@ _MAX_ROWS: Final = 5_000
 def sensitivities(
     pipeline: Estimator, x: NDArray[np.float32], rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Mean absolute change of the raw probability per feature, on up to 5,000 random rows of `x`.
+    """Mean absolute change of the raw probabilities per feature, on up to 5,000 random rows of `x`.
 
     This is permutation importance on the score instead of the AUC: where the AUC is near 0.5, the
     change of the AUC is noise, while the change of the score is well measured. It says what the model
@@ -23,10 +23,10 @@ def sensitivities(
     """
     taken = np.sort(rng.permutation(len(x))[:_MAX_ROWS])
     rows = x[taken]
-    base = positive_score(pipeline, rows)
+    base = probabilities(pipeline, rows)
     moved = np.empty(x.shape[1])
     for column in range(x.shape[1]):
         shuffled = rows.copy()
         shuffled[:, column] = rng.permutation(shuffled[:, column])
-        moved[column] = np.abs(positive_score(pipeline, shuffled) - base).mean()
+        moved[column] = np.abs(probabilities(pipeline, shuffled) - base).mean()
     return moved

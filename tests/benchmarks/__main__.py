@@ -19,8 +19,10 @@ def main() -> int:
     goals += [Goal(**goal) for goal in _run("bench_serving", *cache)["goals"]]
     goals += [Goal(**goal) for goal in _run("bench_latency")["goals"]]
     goals += [Goal(**goal) for goal in _run("bench_access")["goals"]]
+    goals += [Goal(**goal) for goal in _run("bench_batch")["goals"]]
     goals += [Goal(**goal) for goal in _run("bench_drift", *cache, *(["--study"] * arguments.drift))["goals"]]
     if arguments.training:
+        goals += [Goal(**goal) for goal in _run("bench_tabular")["goals"]]
         goals += _training(_run("bench_training"))
     sys.stdout.write(table(goals) + "\n")
     return 0
@@ -28,7 +30,7 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--training", action="store_true", help="train on the large panel as well: minutes")
+    parser.add_argument("--training", action="store_true", help="train, also on the large panel: minutes")
     parser.add_argument("--drift", action="store_true", help="study drift on real data as well: minutes")
     parser.add_argument("--cache", type=Path, help="folder for the peers' environments; kept, and used again")
     return parser.parse_args()

@@ -23,8 +23,8 @@ from shared.market.candles import COLUMNS, Candles, RawCandles
 from shared.market.checks import check
 from shared.market.splits import split_series
 from shared.problems.market_signal import PROBLEM
+from shared.training.market.run import TrainingResult, train
 from shared.training.options import TrainingRequest
-from shared.training.run import TrainingResult, train
 
 PANEL = Path("../shared/data/market/sp500_daily_5y.parquet")
 
@@ -39,7 +39,7 @@ def main() -> int:
     series = list(_series(arguments.data))
     loaded = time.perf_counter()
     progress = _quiet if arguments.json else _told
-    result = train(PROBLEM, series, request.options(load_settings()), progress)
+    result = train(PROBLEM, series, request.market_options(load_settings(), PROBLEM), progress)
     figures = _figures(series, result, loaded - began, time.perf_counter() - loaded)
     if arguments.report:
         arguments.report.write_text(result.report_html, "utf-8")

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from shared.market.candles import Panel
-from shared.training.dataset import build_dataset
+from shared.training.market.dataset import build_dataset
 from tests.benchmarks.state import package
 from tests.packages import FEATURES
 from tests.predicted import FIRST, Market

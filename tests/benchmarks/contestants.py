@@ -22,6 +22,7 @@ OFFICIAL = "predict, Google's clients"
 FASTAPI = "FastAPI + joblib + scikit-learn"
 FASTAPI_LIGHTGBM = "FastAPI + joblib + LightGBM"
 MLFLOW = "mlflow models serve"
+MLSERVER = "MLServer"
 ADMIN_KEY = "benchmark-benchmark"
 
 _UVICORN = ("--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning")
@@ -109,6 +110,46 @@ def mlflow(cache: Path, work: Path, rows: Path) -> Launch:
         {"PATH": f"{made.bin}:{_PATH}", "OMP_NUM_THREADS": "1", "UVICORN_ACCESS_LOG": "false"},
         _post("/invocations", {"inputs": [_last(rows)]}),
     )
+
+
+def mlserver(cache: Path, work: Path, rows: Path) -> Launch:
+    """MLServer with a scikit-learn model in its one process, asked by the Open Inference Protocol."""
+    made = environment(cache, PEERS / "mlserver.txt", locked=False)
+    folder = Path(tempfile.mkdtemp(dir=work, prefix="mlserver-"))
+    model = folder / "model.joblib"
+    made.run(str(PEERS / "fit.py"), str(rows), "hist_gradient_boosting", "joblib", str(model))
+    settings = {
+        "name": "model",
+        "implementation": "mlserver_sklearn.SKLearnModel",
+        "parameters": {"uri": str(model), "version": "1"},
+    }
+    (folder / "model-settings.json").write_text(json.dumps(settings))
+    row = _last(rows)
+    tensor = {"name": "input", "shape": [1, len(row)], "datatype": "FP32", "data": row}
+    return Launch(
+        MLSERVER,
+        (str(made.bin / "mlserver"), "start", str(folder)),
+        folder,
+        {
+            "PATH": f"{made.bin}:{_PATH}",
+            "OMP_NUM_THREADS": "1",
+            "MLSERVER_HOST": "127.0.0.1",
+            "MLSERVER_HTTP_PORT": "{port}",
+            "MLSERVER_GRPC_PORT": "0",
+            "MLSERVER_METRICS_PORT": "0",
+            "MLSERVER_PARALLEL_WORKERS": "0",
+            "MLSERVER_DEBUG": "false",
+        },
+        _post("/v2/models/model/infer", {"inputs": [tensor], "outputs": [{"name": "predict_proba"}]}),
+    )
+
+
+def rows_asked(
+    cache: Path, work: Path, home: Path, function: str, path: str, body: object, *, name: str
+) -> Launch:
+    """One of our functions as it deploys, asked about a row with a key."""
+    settings = {"MLENGINE_HOME": str(home)}
+    return deployed(cache, work, function, _post(path, body, {"X-API-Key": ADMIN_KEY}), settings, name=name)
 
 
 def _uvicorn(made: Environment, *application: str) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from shared.platform.ports import Blobs, Documents, Page, Platform, Write
+from shared.platform.ports import BlobPart, Blobs, Documents, Page, Platform, UploadUrl, Write
 
 
 @dataclass(slots=True)
@@ -55,12 +55,19 @@ class CountedBlobs:
         self.seen.blobs_read += 1
         return self.inner.get(name, sha256=sha256)
 
+    def part(self, name: str, *, start: int, size_bytes: int) -> BlobPart:
+        self.seen.blobs_read += 1
+        return self.inner.part(name, start=start, size_bytes=size_bytes)
+
     def list(self, prefix: str) -> Iterator[Any]:
         self.seen.blobs_written += 1  # billed like a write
         return self.inner.list(prefix)
 
     def delete(self, name: str) -> None:
         self.inner.delete(name)
+
+    def upload_url(self, name: str, *, size_bytes: int, seconds: int) -> UploadUrl | None:
+        return self.inner.upload_url(name, size_bytes=size_bytes, seconds=seconds)
 
 
 def counted(platform: Platform) -> tuple[Platform, Operations]:

@@ -21,11 +21,11 @@ from shared.platform.local.events import SqliteEvents
 from shared.problems.market_signal import PROBLEM as MARKET_SIGNAL
 from shared.registry import Manifest, Package, build_examples
 from shared.registry.scorer import Scorer
-from shared.training.dataset import Dataset, build_dataset
 from shared.training.export import export
 from shared.training.fitted import FittedModel
-from shared.training.options import TrainingOptions
-from shared.training.series import load_series
+from shared.training.market.dataset import Dataset, build_dataset
+from shared.training.market.series import load_series
+from shared.training.options import MarketOptions
 
 TREES = 200
 LEAVES = 31
@@ -70,7 +70,7 @@ async def _ingest(instance: Instance) -> None:
 
 def _dataset(instance: Instance) -> Dataset:
     timeframe = instance.settings.timeframe
-    series = load_series(instance.candle_store, TrainingOptions(), timeframe, lambda done, of: None)
+    series = load_series(instance.candle_store, MarketOptions(), timeframe, lambda done, of: None)
     return build_dataset(series, feature_set(MARKET_SIGNAL.feature_set), horizon=1)
 
 

@@ -44,6 +44,8 @@ def test_metrics_agree_with_scikit_learn(seed: int) -> None:
 
 def test_rank_ic_is_the_mean_spearman_of_the_sessions() -> None:
     rows, score = _rows(5)
+    assert rows.session is not None
+    assert rows.forward_return is not None
     each = [
         spearmanr(score[rows.session == s], rows.forward_return[rows.session == s]).statistic
         for s in range(rows.session.max() + 1)
@@ -54,6 +56,7 @@ def test_rank_ic_is_the_mean_spearman_of_the_sessions() -> None:
 def test_rank_ic_of_few_symbols_is_within_blocks() -> None:
     rows, score = _rows(5, symbols=1)
     evaluator = _evaluator(rows)
+    assert rows.forward_return is not None
     each = [
         spearmanr(score[rows.block == b], rows.forward_return[rows.block == b]).statistic
         for b in range(rows.block.max() + 1)
@@ -67,7 +70,7 @@ def test_a_resample_is_the_metric_of_the_repeated_blocks(metric: str) -> None:
     rows, score = _rows(7)
     evaluator = _evaluator(rows)
     weights = resampling_weights(evaluator.blocks, 20, np.random.default_rng(1))
-    resampled = evaluator._statistic(metric, score)(weights)
+    resampled = evaluator.statistic(metric, score)(weights)
     for drawn, found in zip(weights, resampled, strict=True):
         again, taken = _repeat_blocks(rows, drawn)
         expected = _evaluator(again).estimate(score[taken], [metric])[metric].value
@@ -78,6 +81,8 @@ def _repeat_blocks(rows: Rows, times: np.ndarray) -> tuple[Rows, np.ndarray]:
     """The rows with each block repeated; every copy of a session is a session of its own."""
     taken = [np.flatnonzero(rows.block == b) for b, n in enumerate(times) for _ in range(int(n))]
     index = np.concatenate(taken)
+    assert rows.session is not None
+    assert rows.forward_return is not None
     copy = np.repeat(np.arange(len(taken)), [len(t) for t in taken])
     _, session = np.unique(copy * len(rows) + rows.session[index], return_inverse=True)
     return Rows(rows.y[index], rows.forward_return[index], session, copy), index

@@ -6,6 +6,7 @@ import pytest
 from shared.problems import problem
 from shared.problems.spec import Algorithm
 from shared.training.candidates import Estimator, build_pipeline, fit, positive_score
+from tests.tabular_packages import COLUMNS, tabular_rows
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(3_000, 6)).astype(np.float32)
@@ -64,3 +65,22 @@ def test_share_of_a_leaf_becomes_the_librarys_parameter(algorithm: Algorithm, na
 def test_leaf_keeps_twenty_rows_where_the_share_is_less() -> None:
     pipeline = build_pipeline(Algorithm.LIGHTGBM, {"min_leaf_share": 0.01}, seed=0, rows=100)
     assert pipeline[-1].min_child_samples == 20
+
+
+def test_every_column_of_every_type_reaches_the_model() -> None:
+    x = tabular_rows(400, seed=3)
+    y = (np.nan_to_num(x).sum(axis=1) > np.median(np.nan_to_num(x).sum(axis=1))).astype(np.int8)
+    pipeline = fit(build_pipeline(Algorithm.LOGISTIC_REGRESSION, {}, 0, len(x), COLUMNS), x, y)
+    row = np.array([[50, 100, 0, 0]], np.float32)
+    before = positive_score(pipeline, row)
+    for column in range(len(COLUMNS)):
+        changed = row.copy()
+        changed[0, column] += 1
+        assert positive_score(pipeline, changed) != before
+
+
+def test_few_rows_are_fitted_on_one_thread_whatever_the_machine_has() -> None:
+    few, many = (
+        build_pipeline(Algorithm.LIGHTGBM, {}, seed=0, rows=rows)[-1].n_jobs for rows in (9_999, 10_000)
+    )
+    assert (few, many) == (1, 2)

@@ -10,8 +10,9 @@ import pytest
 from shared.errors import AlreadyExists, NotFound, PlatformUnavailable
 from shared.platform.local.documents import SqliteDocuments
 from shared.platform.ports import Event, JobState, JobStatus
-from shared.training.desk import JOB, TOPIC, TrainingDesk
+from shared.training.desk import JOB, SEARCH, TOPIC, TrainingDesk
 from shared.training.runs import Runs, RunStatus
+from shared.training.search.records import SearchRecords
 
 REQUEST = {"problem": "market_signal"}
 
@@ -55,8 +56,16 @@ class Setting:
         self.events = SentEvents()
         self.jobs = StartedJobs()
         numbers = count(1)
-        self.runs = Runs(SqliteDocuments(home / "documents.sqlite3"), self.now)
-        self.desk = TrainingDesk(self.runs, self.events, self.jobs, self.now, lambda: f"r{next(numbers)}")
+        documents = SqliteDocuments(home / "documents.sqlite3")
+        self.runs, self.searches = Runs(documents, self.now), SearchRecords(documents)
+        self.desk = TrainingDesk(
+            self.runs,
+            self.events,
+            self.jobs,
+            self.searches,
+            self.now,
+            lambda: f"r{next(numbers)}",
+        )
 
     def now(self) -> datetime:
         self.time += timedelta(seconds=1)
@@ -176,3 +185,47 @@ def test_unknown_runs_are_not_found(setting: Setting) -> None:
         setting.desk.status("r1")
     with pytest.raises(NotFound):
         setting.desk.cancel("r1")
+
+
+SEARCHING = {"problem": "churn", "search": {"trials": 5, "tasks": 3}}
+
+
+def test_a_run_with_a_search_is_searched_for_first_and_then_trained(setting: Setting) -> None:
+    setting.desk.request(SEARCHING)
+    setting.deliver()
+    setting.deliver()
+    assert setting.jobs.started == [(SEARCH, ["--run", "r1"])]
+    assert setting.desk.status("r1").status is RunStatus.QUEUED
+    setting.searches.finish("r1", "")
+    setting.deliver()
+    setting.deliver()
+    assert setting.jobs.started == [(SEARCH, ["--run", "r1"]), (JOB, ["--run", "r1"])]
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [(JobState.FAILED, RunStatus.FAILED), (JobState.CANCELLED, RunStatus.CANCELLED)],
+)
+def test_a_run_ends_with_its_search(setting: Setting, state: JobState, expected: RunStatus) -> None:
+    setting.desk.request(SEARCHING)
+    setting.deliver()
+    setting.jobs.states["r1.search"] = state
+    assert setting.desk.status("r1").status is expected
+
+
+def test_a_run_whose_search_has_ended_waits_for_the_event_of_that(setting: Setting) -> None:
+    setting.desk.request(SEARCHING)
+    setting.deliver()
+    setting.searches.finish("r1", "")
+    setting.jobs.states["r1.search"] = JobState.SUCCEEDED
+    assert setting.desk.status("r1").status is RunStatus.QUEUED
+
+
+def test_cancelling_stops_the_search(setting: Setting) -> None:
+    setting.desk.request(SEARCHING)
+    setting.deliver()
+    assert setting.desk.cancel("r1").status is RunStatus.CANCELLED
+    assert setting.jobs.states["r1.search"] is JobState.CANCELLED
+    setting.searches.finish("r1", "")
+    setting.deliver()
+    assert setting.jobs.started == [(SEARCH, ["--run", "r1"])]

@@ -1,6 +1,12 @@
 """Export of a fitted model to ONNX, refused unless graph and model agree.
 
-`export` is what training calls; `export_onnx` converts and `verify_parity` compares.
+`export` is what training calls: `export_onnx` converts, `prove` compares.
+
+A model that comes as a file goes the same way. Trees: `lightgbm_ensemble` (of its text),
+`xgboost_ensemble` (of its JSON) or `read_booster` (of a loaded one) give a `TreeEnsemble`, `export_ensemble`
+its graph. An estimator of scikit-learn: `export_onnx` of a `FittedModel` around a pipeline of it. Then
+`prove`, on rows of the caller's and at `ensemble_points` or `split_points`. Two classes or more; what has no
+export is refused with its reason.
 """
 
 from __future__ import annotations
@@ -12,12 +18,31 @@ from numpy.typing import NDArray
 
 from shared.errors import ExportRefused
 from shared.registry.manifest import Parity
-from shared.training.export.convert import export_onnx, split_points
+from shared.training.export.convert import export_ensemble, export_onnx, split_points
+from shared.training.export.ensemble import TreeEnsemble
 from shared.training.export.extremes import extreme_rows
-from shared.training.export.parity import verify_parity
+from shared.training.export.of_lightgbm import lightgbm_ensemble
+from shared.training.export.of_xgboost import read_booster, xgboost_ensemble
+from shared.training.export.parity import Answering, verify_parity
+from shared.training.export.steps import Points
 from shared.training.fitted import FittedModel
 
-__all__ = ["Parity", "export", "export_onnx", "verify_parity"]
+__all__ = [
+    "Answering",
+    "Parity",
+    "Points",
+    "TreeEnsemble",
+    "ensemble_points",
+    "export",
+    "export_ensemble",
+    "export_onnx",
+    "lightgbm_ensemble",
+    "prove",
+    "read_booster",
+    "split_points",
+    "verify_parity",
+    "xgboost_ensemble",
+]
 
 MIN_STEPS_PER_SD: Final = 10_000
 """float32 values that a standard deviation must span, lest rounding blurs a feature."""
@@ -35,8 +60,23 @@ def export(fitted: FittedModel, validation_rows: NDArray[np.float32]) -> tuple[b
     _check_rows(fitted, validation_rows)
     _check_missing(fitted, validation_rows)
     onnx = export_onnx(fitted)
-    extremes = extreme_rows(validation_rows, *split_points(fitted))
-    return onnx, verify_parity(fitted, onnx, np.concatenate([validation_rows, extremes]))
+    return onnx, prove(fitted, onnx, validation_rows, split_points(fitted))
+
+
+def prove(model: Answering, onnx: bytes, rows: NDArray[np.float32], points: Points) -> Parity:
+    """Compare model and graph on `rows` (n, features), at each feature's extremes and around `points`.
+
+    Raises:
+        ExportRefused: they differ by more than 1e-5 on some row.
+        PackageRefused: the graph can't be loaded.
+    """
+    extremes = extreme_rows(rows, points.column, points.value)
+    return verify_parity(model, onnx, np.concatenate([rows, extremes]))
+
+
+def ensemble_points(ensemble: TreeEnsemble) -> Points:
+    """The thresholds that trees compare with."""
+    return Points(*ensemble.splits())
 
 
 def _check_rows(fitted: FittedModel, rows: NDArray[np.float32]) -> None:

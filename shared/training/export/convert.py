@@ -10,21 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from shared.errors import ExportRefused
 from shared.training.calibration import CLIP, Calibration
 from shared.training.export.ensemble import Scale, TreeEnsemble
 from shared.training.export.graph import Graph, add_trees
-from shared.training.export.readers import (
-    read_hist_gradient_boosting,
-    read_lightgbm,
-    read_random_forest,
-    read_xgboost,
-)
+from shared.training.export.of_lightgbm import read_lightgbm
+from shared.training.export.of_sklearn import read_hist_gradient_boosting, read_random_forest
+from shared.training.export.of_xgboost import read_xgboost
+from shared.training.export.steps import Points, add_steps, points_before
 from shared.training.fitted import FittedModel
 
 READERS: Final[dict[str, Callable[[Any], TreeEnsemble]]] = {
@@ -58,62 +55,31 @@ def export_onnx(fitted: FittedModel) -> bytes:
     """
     *steps, (_, model) = fitted.estimator.steps
     graph = Graph()
-    x = "input"
-    for name, step in steps:
-        x = _add_step(graph, x, name, step)
-    raw = _add_model(graph, x, fitted.algorithm, model)
+    raw = _add_model(graph, add_steps(graph, "input", steps), fitted.algorithm, model)
     probabilities = _add_calibration(graph, raw, fitted.calibration)
     return graph.finish(probabilities, features=len(fitted.feature_names), classes=len(fitted.classes))
 
 
-def split_points(fitted: FittedModel) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Every feature and threshold that the model's trees compare, in units of its input; none if linear."""
+def export_ensemble(ensemble: TreeEnsemble, *, features: int) -> bytes:
+    """Trees alone as ONNX: `input` float32 (rows, features) to `probabilities` float32 (rows, classes).
+
+    For models that come as files: `lightgbm_ensemble` and `xgboost_ensemble` read those. Nothing is checked
+    here: see `prove`.
+    """
+    graph = Graph()
+    raw = _add_ensemble(graph, "input", ensemble)
+    return graph.finish(_add_calibration(graph, raw, None), features=features, classes=max(2, raw.outputs))
+
+
+def split_points(fitted: FittedModel) -> Points:
+    """Where the model's answer may jump, in units of its input: the thresholds that its trees compare with,
+    and the codes of categories.
+    """
     *steps, (_, model) = fitted.estimator.steps
-    if fitted.algorithm not in READERS:
-        return np.empty(0, np.int64), np.empty(0, np.float32)
-    feature, threshold = READERS[fitted.algorithm](model).splits()
-    for _, step in reversed(steps):
-        if type(step).__name__ == "StandardScaler":
-            scale, mean = _scale_and_mean(step)
-            threshold = threshold * scale[feature] + mean[feature]
-    return feature, threshold
-
-
-def _add_step(graph: Graph, x: str, name: str, step: Any) -> str:
-    if step == "passthrough":
-        return x
-    add = _STEPS.get(type(step).__name__)
-    if add is None:
-        raise ExportRefused(
-            f"Step {name!r} is a {type(step).__name__}, which has no export; known: {', '.join(_STEPS)}."
-        )
-    return add(graph, x, step)
-
-
-def _add_imputer(graph: Graph, x: str, imputer: Any) -> str:
-    fill = np.asarray(imputer.statistics_, np.float32)
-    if imputer.add_indicator or np.isnan(fill).any() or not np.isnan(imputer.missing_values):
-        raise ExportRefused(
-            "SimpleImputer can be exported when it replaces NaN only, adds no indicators, and saw at least "
-            "one value of each feature (or has keep_empty_features=True)."
-        )
-    return graph.add("Where", graph.add("IsNaN", x), fill, x)
-
-
-def _add_scaler(graph: Graph, x: str, scaler: Any) -> str:
-    scale, mean = _scale_and_mean(scaler)
-    return graph.add("Div", graph.add("Sub", x, mean), scale)
-
-
-def _scale_and_mean(scaler: Any) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    features = scaler.n_features_in_
-    scale = scaler.scale_ if scaler.with_std else np.ones(features)
-    mean = scaler.mean_ if scaler.with_mean else np.zeros(features)
-    return scale.astype(np.float32), mean.astype(np.float32)
-
-
-_Add: TypeAlias = Callable[[Graph, str, Any], str]
-_STEPS: Final[dict[str, _Add]] = {"SimpleImputer": _add_imputer, "StandardScaler": _add_scaler}
+    points = Points.none()
+    if fitted.algorithm in READERS:
+        points = Points(*READERS[fitted.algorithm](model).splits())
+    return points_before(steps, points)
 
 
 def _add_model(graph: Graph, x: str, algorithm: str, model: Any) -> _Raw:
@@ -122,7 +88,10 @@ def _add_model(graph: Graph, x: str, algorithm: str, model: Any) -> _Raw:
     if algorithm not in READERS:
         known = ", ".join(["logistic_regression", *READERS])
         raise ExportRefused(f"Algorithm {algorithm!r} has no export; known: {known}.")
-    ensemble = READERS[algorithm](model)
+    return _add_ensemble(graph, x, READERS[algorithm](model))
+
+
+def _add_ensemble(graph: Graph, x: str, ensemble: TreeEnsemble) -> _Raw:
     scores = graph.to_float64(add_trees(graph, x, ensemble))
     return _Raw(scores, len(ensemble.base), ensemble.scale)
 

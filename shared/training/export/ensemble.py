@@ -8,6 +8,8 @@ from enum import Enum, auto
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.errors import ExportRefused
+
 
 class Scale(Enum):
     """What a model's raw scores are."""
@@ -50,6 +52,21 @@ class TreeEnsemble:
     scale: Scale
     strict: bool = False
 
+    def check(self, features: int) -> None:
+        """For trees that come from a file: that each is one, over so many features.
+
+        Raises:
+            ExportRefused: naming the first tree that isn't.
+        """
+        if not self.trees:
+            raise ExportRefused("The model holds no tree.")
+        if not np.isfinite(self.base).all():
+            raise ExportRefused("The model's base score must be finite.")
+        for number, tree in enumerate(self.trees):
+            wrong = _wrong(tree, features, len(self.base))
+            if wrong:
+                raise ExportRefused(f"Tree {number} {wrong}.")
+
     def splits(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Every distinct pair of a feature and a threshold that is compared, in order."""
         inner = [~tree.is_leaf for tree in self.trees]
@@ -62,6 +79,61 @@ class TreeEnsemble:
         first = np.ones(len(order), np.bool_)
         first[1:] = (feature[1:] != feature[:-1]) | (threshold[1:] != threshold[:-1])
         return feature[first], threshold[first]
+
+
+def _wrong(tree: Tree, features: int, outputs: int) -> str:
+    """What keeps the arrays from being a tree; nothing where they are one."""
+    nodes, inner = len(tree.left), ~tree.is_leaf
+    columns = (tree.feature, tree.threshold, tree.right, tree.missing_left, tree.value)
+    if nodes == 0 or any(len(column) != nodes for column in columns):
+        return "lacks some of its nodes' values"
+    children = np.concatenate([tree.left[inner], tree.right[inner]])
+    if (children <= 0).any() or (children >= nodes).any() or len(np.unique(children)) != nodes - 1:
+        return "has a node with no parent, or with two"
+    if not _is_connected(tree, inner):
+        return "has nodes that its root doesn't lead to"
+    if (tree.feature[inner] < 0).any() or (tree.feature[inner] >= features).any():
+        return f"splits on a feature that isn't one of the {features}"
+    if np.isnan(tree.threshold[inner]).any() or not np.isfinite(tree.value).all():
+        return "has a threshold or a leaf that is no number"
+    if not 0 <= tree.first_output <= outputs - tree.value.shape[1]:
+        return f"adds to an output that isn't one of the {outputs}"
+    return ""
+
+
+def _is_connected(tree: Tree, inner: NDArray[np.bool_]) -> bool:
+    """Every node but the root has one parent: all are reached, or some lie in a loop."""
+    reached, level = 0, np.zeros(1, np.int64)
+    while len(level):
+        reached += len(level)
+        parents = level[inner[level]]
+        level = np.concatenate([tree.left[parents], tree.right[parents]])
+    return reached == len(inner)
+
+
+def check_outputs(outputs: int, trees: int) -> None:
+    """Before anything is made that is as large as a file says.
+
+    Raises:
+        ExportRefused: there isn't a tree for each output.
+    """
+    if not 1 <= outputs <= trees:
+        raise ExportRefused(f"The model has {trees} trees for {outputs} outputs: each needs one at least.")
+
+
+def expect(library: str, found: str, known: tuple[str, ...]) -> None:
+    """
+    Raises:
+        ExportRefused: `found` is none of `known`.
+    """
+    if found not in known:
+        raise ExportRefused(f"{library}: expected {' or '.join(known)}; found {found}, which has no export.")
+
+
+def refuse_categories(library: str) -> ExportRefused:
+    return ExportRefused(
+        f"{library} split on a categorical feature, which has no export; encode categories as numbers."
+    )
 
 
 def float32_at_most(threshold: NDArray[np.float64]) -> NDArray[np.float32]:

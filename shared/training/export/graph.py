@@ -43,6 +43,9 @@ class Graph:
     def to_float64(self, x: str) -> str:
         return self.add("Cast", x, to=TensorProto.DOUBLE)
 
+    def to_float32(self, x: str) -> str:
+        return self.add("Cast", x, to=TensorProto.FLOAT)
+
     def finish(self, probabilities: str, *, features: int, classes: int) -> bytes:
         """The model's bytes, with `probabilities` as its output in float32."""
         self.add("Cast", probabilities, output=OUTPUT, to=TensorProto.FLOAT)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from shared.errors import ExportRefused
 from shared.registry.manifest import Parity
 from shared.registry.scorer import Scorer
-from shared.training.fitted import FittedModel
 
 TOLERANCE: Final = 1e-5
 """Largest difference of a probability that is let through."""
@@ -19,7 +18,18 @@ TOLERANCE: Final = 1e-5
 _CHUNK_ROWS: Final = 65_536
 
 
-def verify_parity(fitted: FittedModel, onnx: bytes, rows: NDArray[np.float32]) -> Parity:
+class Answering(Protocol):
+    """A model in its own library: what an exported one must answer as."""
+
+    @property
+    def algorithm(self) -> str: ...
+    @property
+    def feature_names(self) -> tuple[str, ...]: ...
+    def predict_proba(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
+        """(n, classes)."""
+
+
+def verify_parity(fitted: Answering, onnx: bytes, rows: NDArray[np.float32]) -> Parity:
     """Compare both on every row; `rows` is (n, features) float32.
 
     Raises:
@@ -38,13 +48,13 @@ def _chunks(rows: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
     return (rows[start : start + _CHUNK_ROWS] for start in range(0, len(rows), _CHUNK_ROWS))
 
 
-def _differences(fitted: FittedModel, scorer: Scorer, rows: NDArray[np.float32]) -> NDArray[np.float64]:
+def _differences(fitted: Answering, scorer: Scorer, rows: NDArray[np.float32]) -> NDArray[np.float64]:
     """Per row the largest difference over the classes; infinite where either isn't a number."""
     difference = np.abs(fitted.predict_proba(rows) - scorer.score(rows)).max(axis=1)
     return np.where(np.isnan(difference), np.inf, difference)
 
 
-def _complaint(fitted: FittedModel, scorer: Scorer, rows: NDArray[np.float32], worst: int, count: int) -> str:
+def _complaint(fitted: Answering, scorer: Scorer, rows: NDArray[np.float32], worst: int, count: int) -> str:
     row = rows[worst : worst + 1]
     values = ", ".join(f"{n}={v:.9g}" for n, v in zip(fitted.feature_names, row[0].tolist(), strict=True))
     return (

@@ -56,7 +56,7 @@ def test_split_points_behind_a_scaler_are_told_in_units_of_the_input(make: Any) 
     x = np.random.default_rng(0).normal(300, 20, (3_000, 1)).astype(np.float32)
     y = (x[:, 0] > 310 + 20 * np.random.default_rng(1).normal(size=3_000)).astype(np.int64)
     fitted = make("lightgbm", StandardScaler(), _lightgbm(), data=(x, y))
-    _, threshold = split_points(fitted)
+    threshold = split_points(fitted).value
     below, above = (fitted.predict_proba((threshold * side)[:, None]) for side in (0.99999, 1.00001))
     assert len(threshold) > 3
     assert (below != above).any(axis=1).all()
@@ -269,7 +269,8 @@ def _lightgbm() -> Any:
 
 
 def _verify_with_extremes(fitted: Any, tampered: bytes, rows: Any) -> None:
-    verify_parity(fitted, tampered, extreme_rows(rows, *split_points(fitted)))
+    points = split_points(fitted)
+    verify_parity(fitted, tampered, extreme_rows(rows, points.column, points.value))
 
 
 def _tampered(onnx_bytes: bytes, attribute: str, change: Any) -> bytes:

@@ -1,0 +1,204 @@
+"""Rows over HTTP: our forms of asking a tabular model against `mlflow models serve` and MLServer, in one run.
+
+    python -m tests.benchmarks.bench_protocols [--json] [--rounds 5] [--cache DIR]
+
+Ours checks a key, checks and encodes the row's columns, scores, writes a log line, and answers when the
+prediction is durable in the audit's queue. The peers are sent the finished row and score it: no key, no
+columns, no audit. All hold 200 trees of 31 leaves fitted on the same rows, in one process on one core; the
+load comes from another process on another core. The peers' packages go into environments of their own
+under `--cache`, which is a temporary folder unless given.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from shared.config import load_settings
+from shared.instance import Instance
+from shared.platform.connect import connect
+from shared.problems.spec import Algorithm
+from shared.registry import Package, build_examples
+from shared.registry.package import PROFILE, REPORT
+from shared.registry.scorer import Scorer
+from shared.tabular import Column, Columns
+from shared.training.candidates import build_pipeline, fit
+from shared.training.export import export
+from shared.training.fitted import FittedModel
+from tests.benchmarks.contestants import MLFLOW, MLSERVER, mlflow, mlserver, rows_asked
+from tests.benchmarks.goals import Goal, table
+from tests.benchmarks.measuring import Plan, Samples, measure
+from tests.benchmarks.servers import Launch
+from tests.benchmarks.state import LEAVES, TREES, State
+from tests.tabular_packages import NAME, tabular_package, tabular_rows
+
+COLUMNS = Columns(tuple(Column(name=f"column_{n}", type="number") for n in range(13)))
+ROWS = 20_000
+
+JSON = "mlengine, POST /predict"
+OIP = "mlengine, /v2, a tensor a column"
+ENCODED = "mlengine, /v2, one tensor"
+INVOCATIONS = "mlengine, /invocations"
+OURS = (JSON, OIP, ENCODED, INVOCATIONS)
+PEERS = (MLFLOW, MLSERVER)
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What a run found. `audited` predictions were found in the audit's queue, of `answered` ones."""
+
+    samples: dict[str, Samples]
+    answered: int
+    audited: int
+    load_average: float
+
+    def median(self, name: str, measure: str) -> float:
+        values: list[float] = getattr(self.samples[name], measure)
+        return statistics.median(values)
+
+    def goals(self) -> list[Goal]:
+        """What this run should show: each of our forms against the faster peer."""
+        lost = self.answered - self.audited
+        goals = [Goal("answered predictions that aren't in the audit", lost, at_most=0)]
+        for name in OURS:
+            form = name.removeprefix("mlengine, ")
+            goals.append(
+                Goal(f"requests/s per core, {form}: times a peer's", self._throughput(name), at_least=5)
+            )
+            goals.append(Goal(f"p50, {form}: times faster than a peer", self._latency(name), at_least=2))
+        return goals
+
+    def _throughput(self, name: str) -> float:
+        measure = "requests_per_core_second"
+        return self.median(name, measure) / max(self.median(peer, measure) for peer in PEERS)
+
+    def _latency(self, name: str) -> float:
+        return min(self.median(peer, "p50_us") for peer in PEERS) / self.median(name, "p50_us")
+
+
+def prepare(work: Path) -> State:
+    """A live tabular model of trees, made by the real code, and the rows that it was fitted on."""
+    instance = Instance(*_platform(work / "home"))
+    x = np.nan_to_num(tabular_rows(ROWS, COLUMNS))
+    y = (x.sum(axis=1) + np.random.default_rng(0).normal(0, 100, ROWS) > np.median(x.sum(axis=1))).astype(
+        np.int64
+    )
+    np.savez(work / "rows.npz", x=x, y=y)
+    version = instance.registry.register(_package(x, y), created_by="benchmark")
+    instance.registry.activate(version.id, by="benchmark", reason="to be measured")
+    return State(work / "home", work / "rows.npz", x.shape[1])
+
+
+def _platform(home: Path) -> Any:
+    settings = load_settings(mlengine_home=home)
+    return settings, connect(settings)
+
+
+def _package(x: Any, y: Any) -> Package:
+    made = tabular_package(columns=COLUMNS)
+    parameters = {"n_estimators": TREES, "num_leaves": LEAVES}
+    pipeline = build_pipeline(Algorithm.LIGHTGBM, parameters, 0, len(x), COLUMNS)
+    fitted = FittedModel(
+        "lightgbm", fit(pipeline, x, y), None, COLUMNS.names, made.manifest.classes, parameters
+    )
+    onnx, parity = export(fitted, x[:2_000])
+    changes = {"algorithm": "lightgbm", "hyper_parameters": parameters, "parity": parity, "files": {}}
+    return Package.build(
+        made.manifest.model_copy(update=changes),
+        model=onnx,
+        examples=build_examples(Scorer(onnx), x),
+        profile=made.file(PROFILE),
+        report=made.file(REPORT),
+    )
+
+
+def launches(cache: Path, work: Path, state: State) -> list[Launch]:
+    """Our forms of the same row, and the peers."""
+    with np.load(state.rows) as file:
+        row = file["x"][-1].astype(float).tolist()
+    named = dict(zip(COLUMNS.names, row, strict=True))
+    encoded = {"name": "input", "shape": [1, len(row)], "datatype": "FP32", "data": row}
+    columns = [{"name": n, "shape": [1], "datatype": "FP32", "data": [value]} for n, value in named.items()]
+    infer, asked = f"/v2/models/{NAME}/infer", [{"name": "probabilities"}]
+    forms: list[tuple[str, str, str, Any]] = [
+        (JSON, "predict", "/predict", {"model": NAME, "inputs": [named]}),
+        (OIP, "inference", infer, {"inputs": columns, "outputs": asked}),
+        (ENCODED, "inference", infer, {"inputs": [encoded], "outputs": asked}),
+        (INVOCATIONS, "inference", f"/invocations?model={NAME}", {"inputs": [row]}),
+    ]
+    ours = [
+        rows_asked(cache, work, state.home, function, path, body, name=name)
+        for name, function, path, body in forms
+    ]
+    return [*ours, mlflow(cache, work, state.rows), mlserver(cache, work, state.rows)]
+
+
+def run(plan: Plan, cache: Path, on_step: Callable[[str], object]) -> Figures:
+    """Prepare the state and the contestants, measure, and count what is in the audit."""
+    cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=cache, prefix="run-") as folder:
+        work = Path(folder)
+        on_step("preparing: a tabular model of 200 trees")
+        state = prepare(work)
+        on_step("preparing: the contestants' environments")
+        samples = measure(launches(cache, work, state), plan, work, on_step)
+        answered = sum(samples[name].answered for name in OURS)
+        return Figures(samples, answered, state.audited(), os.getloadavg()[0])
+
+
+def report(figures: Figures) -> str:
+    head = f"{'median [least-greatest]':<34}{'cold start s':>14}{'p50 us':>22}{'p99 us':>9}"
+    lines = [f"{head}{'requests/s a core':>26}{'PSS MB':>8}"]
+    for name, each in figures.samples.items():
+        lines.append(
+            f"{name:<34}{statistics.median(each.cold_seconds):>14.2f}{_spread(each.p50_us):>22}"
+            f"{statistics.median(each.p99_us):>9,.0f}{_spread(each.requests_per_core_second):>26}"
+            f"{statistics.median(each.pss_mb):>8.0f}"
+        )
+    counts = f"{figures.answered:,} predictions answered by us, {figures.audited:,} in the audit."
+    lines += [
+        "",
+        f"{counts} Load average at the end: {figures.load_average:.1f}.",
+        "The peers have no key, columns or audit in this run.",
+        "",
+        table(figures.goals()),
+    ]
+    return "\n".join(lines)
+
+
+def _spread(values: list[float]) -> str:
+    return f"{statistics.median(values):,.0f} [{min(values):,.0f}-{max(values):,.0f}]"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    parser.add_argument("--cache", type=Path, help="folder of environments and state; kept, and used again")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument(
+        "--requests", type=int, default=1_000, help="single ones a round; twice as many in parallel"
+    )
+    arguments = parser.parse_args()
+    plan = Plan(arguments.rounds, arguments.requests, 2 * arguments.requests)
+    with tempfile.TemporaryDirectory(prefix="mlengine-bench-") as temporary:
+        figures = run(plan, arguments.cache or Path(temporary), lambda step: sys.stderr.write(f"{step}\n"))
+    if arguments.json:
+        goals = [asdict(goal) for goal in figures.goals()]
+        sys.stdout.write(json.dumps({"goals": goals, "answered": figures.answered}) + "\n")
+    else:
+        sys.stdout.write(report(figures) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
