@@ -1,9 +1,9 @@
-"""/predict/jobs: scores many symbols as a job, watched and cancelled; topic scoring.requested starts it."""
+"""/predict/jobs: scores many symbols or rows as a job, watched and cancelled; scoring.requested starts it."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar, Final, Self
 
 from pydantic import Field
 
@@ -11,41 +11,84 @@ from shared.errors import FieldError, InvalidInput
 from shared.platform.executions import execution_id_of
 from shared.platform.ports import Event
 from shared.schema import Answer, Body, Query
-from shared.serving.scoring_records import MAX_TASKS, Progress, Scoring, ScoringRequest, ScoringTask
+from shared.serving.scoring_inputs import URL_SECONDS, input_url, put_input, require_input
+from shared.serving.scoring_records import (
+    MAX_TASKS,
+    Progress,
+    RowsRequest,
+    Scoring,
+    ScoringRequest,
+    ScoringTask,
+    SymbolsRequest,
+    Unit,
+)
 from shared.web import Call, Function
 from shared.web.decoding import read_data
 from shared.web.moments import Moment
 
 function = Function("scoring", needs=["documents"])
 
+FORMATS: Final = ("text/csv", "application/vnd.apache.parquet")
+
 Text = Annotated[str, Field(pattern=r"^[ -~]{1,64}$")]
 """What may be a symbol, right or wrong: a wrong one fails alone, later."""
 
 
 class ScoringBody(Body):
-    """Without symbols: all that are stored. Without start and end: the newest candle of each."""
+    """Without symbols: all that are stored. Without start and end: the newest candle of each.
+
+    With `input` the rows of files are scored, by a tabular model: then there are no symbols and no window.
+    """
 
     symbols: Annotated[tuple[Text, ...] | None, Field(min_length=1, max_length=5000)] = None
     model: Annotated[str, Field(max_length=80, description="A model name or a version id.")] = "market-signal"
     start: Moment | None = None
     end: Moment | None = None
+    input: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            max_length=1000,
+            description="A file below inputs/ that ends in .csv or .parquet, or a folder of such files.",
+        ),
+    ] = None
+    id_columns: Annotated[
+        tuple[Annotated[str, Field(min_length=1, max_length=128)], ...] | None,
+        Field(min_length=1, max_length=20, description="Columns of the files that go with the scores."),
+    ] = None
     tasks: Annotated[int, Field(ge=1, le=MAX_TASKS, description="How many work side by side.")] = 1
 
     def request(self) -> ScoringRequest:
         """
         Raises:
-            InvalidInput: it ends before it starts.
+            InvalidInput: it ends before it starts, asks for symbols and rows, or for what can't be an input.
         """
+        return self._of_symbols() if self.input is None else self._of_rows(self.input)
+
+    def _of_symbols(self) -> SymbolsRequest:
+        if self.id_columns is not None:
+            raise refused("/id_columns", "goes with an input")
         if self.start is not None and self.end is not None and self.end < self.start:
-            found = "must not be before the start"
-            raise InvalidInput(f"The end {found}.", errors=[FieldError("/end", found)])
-        return ScoringRequest(
+            raise refused("/end", "must not be before the start")
+        return SymbolsRequest(
             symbols=self.symbols or (),
             model=self.model,
             start=rfc3339(self.start),
             end=rfc3339(self.end),
             tasks=self.tasks,
         )
+
+    def _of_rows(self, input: str) -> RowsRequest:
+        for name in ("symbols", "start", "end"):
+            if getattr(self, name) is not None:
+                raise refused(f"/{name}", "doesn't go with an input: that has rows, and no candles")
+        if "model" not in self.model_fields_set:
+            raise refused("/model", "must be there with an input: the name or version id of a tabular model")
+        for place, name in enumerate(self.id_columns or ()):
+            if name in (self.id_columns or ())[:place]:
+                raise refused(f"/id_columns/{place}", "is there twice")
+        require_input(input)
+        return RowsRequest(input=input, id_columns=self.id_columns or (), model=self.model, tasks=self.tasks)
 
 
 class Requested(ScoringBody):
@@ -54,18 +97,65 @@ class Requested(ScoringBody):
     scoring_id: Annotated[str | None, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")] = None
 
 
+class InputBody(Body):
+    """A file of rows, as it is."""
+
+    media_types: ClassVar[tuple[str, ...]] = (*FORMATS, "application/octet-stream")
+    limit_bytes: ClassVar[int] = 30_000_000  # Cloud Run takes requests of up to 32 MiB
+
+    content: Annotated[bytes, Field(min_length=1)]
+
+    @classmethod
+    def decode(cls, content: bytes, headers: Mapping[bytes, bytes]) -> Self:  # noqa: ARG003 - the base's
+        return cls(content=content)
+
+
+class InputQuery(Query):
+    name: Annotated[
+        str,
+        Field(max_length=1000, description="inputs/<name>.csv or .parquet; folders may be between."),
+    ]
+
+
+class UrlBody(Body):
+    name: Annotated[str, Field(max_length=1000, description="As that of POST /predict/jobs/inputs.")]
+    size_bytes: Annotated[int, Field(ge=1, le=5_000_000_000_000)]
+
+
+class InputAnswer(Answer):
+    """What `input` of POST /predict/jobs may name now."""
+
+    input: str
+    size_bytes: int
+    sha256: str
+
+
+class InputUrl(Answer):
+    """Send the file to `url` by `method` with these headers, within so many seconds: then it is there."""
+
+    input: str
+    url: str
+    method: str
+    headers: Mapping[str, str]
+    expires_seconds: int
+
+
 class ScoringsQuery(Query):
     limit: Annotated[int, Field(ge=1, le=200)] = 20
     cursor: Annotated[str | None, Field(max_length=1000)] = None
 
 
 class ScoringState(Answer):
-    """What was asked, and how it ended. The model is pinned: `model_id` is the version that scores."""
+    """What was asked, and how it ended. The model is pinned: `model_id` is the version that scores.
+
+    `unit` says what is counted: symbols, or rows of files.
+    """
 
     scoring_id: str
     status: str
     request: Mapping[str, Any]
     model_id: str
+    unit: Unit
     created_at: str
     started_at: str | None
     finished_at: str | None
@@ -74,12 +164,12 @@ class ScoringState(Answer):
 
 
 class ScoringProgress(Answer):
-    """Over all tasks that have begun. Of `symbols`, `scored` have scores and `failed` have none."""
+    """Over all tasks that have begun. Of `items`, `scored` have scores and `failed` have none."""
 
     tasks: int
     tasks_begun: int
     tasks_ended: int
-    symbols: int
+    items: int
     scored: int
     failed: int
     rows: int
@@ -91,11 +181,11 @@ class ScorePart(Answer):
     name: str
     sha256: str
     rows: int
-    symbols: int
+    items: int
 
 
 class ScoringTaskAnswer(Answer):
-    """One task. `errors` are its first failed symbols, the blob `errors_file` has all."""
+    """One task. `errors` are its first failed symbols or rows, the blob or folder `errors_file` has all."""
 
     index: int
     status: str
@@ -103,7 +193,7 @@ class ScoringTaskAnswer(Answer):
     started_at: str
     heartbeat_at: str
     finished_at: str | None
-    symbols: int
+    items: int
     scored: int
     failed: int
     rows: int
@@ -127,6 +217,10 @@ class ScoringList(Answer):
     cursor: str | None
 
 
+def refused(pointer: str, found: str) -> InvalidInput:
+    return InvalidInput(f"{pointer[1:].partition('/')[0]} {found}.", errors=[FieldError(pointer, found)])
+
+
 def rfc3339(moment: datetime | None) -> str | None:
     return None if moment is None else moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
@@ -140,11 +234,36 @@ def answer(found: tuple[Scoring, Sequence[ScoringTask]]) -> ScoringAnswer:
 
 @function.post("/predict/jobs", status=202)
 async def score(call: Call, body: ScoringBody) -> ScoringState:
-    """Ask for scores of many symbols, or of many candles. The answer comes at once; a job does the work."""
+    """Ask for scores of many symbols, of many candles, or of the rows of files. The answer comes at once; a
+    job does the work.
+    """
     call.identity.require_model(body.model)
     scoring = await asyncio.to_thread(call.instance.scoring_desk.request, body.request())
     call.facts["scoring_id"] = scoring.scoring_id
     return ScoringState(**scoring.json())
+
+
+@function.post("/predict/jobs/inputs", status=201)
+async def take(call: Call, query: InputQuery, body: InputBody) -> InputAnswer:
+    """Keep a file of rows to be scored, CSV or Parquet. A name is written once."""
+    sha256 = await asyncio.to_thread(put_input, call.instance.platform.blobs, query.name, body.content)
+    call.facts.update(input=query.name, size_bytes=len(body.content))
+    return InputAnswer(input=query.name, size_bytes=len(body.content), sha256=sha256)
+
+
+@function.post("/predict/jobs/inputs/url", holds_secret=True)
+async def url(call: Call, body: UrlBody) -> InputUrl:
+    """A signed URL by which a large file gets there without the engine in between."""
+    blobs = call.instance.platform.blobs
+    found = await asyncio.to_thread(input_url, blobs, body.name, body.size_bytes)
+    call.facts.update(input=body.name, size_bytes=body.size_bytes)
+    return InputUrl(
+        input=body.name,
+        url=found.url,
+        method=found.method,
+        headers=found.headers,
+        expires_seconds=URL_SECONDS,
+    )
 
 
 @function.get("/predict/jobs")
@@ -157,7 +276,7 @@ async def scorings(call: Call, query: ScoringsQuery) -> ScoringList:
 
 @function.get("/predict/jobs/{scoring_id}")
 async def scoring(call: Call, scoring_id: str) -> ScoringAnswer:
-    """One scoring: how far it is, its parts, and the symbols that failed."""
+    """One scoring: how far it is, its parts, and what failed."""
     found = await asyncio.to_thread(call.instance.scoring_desk.status, scoring_id)
     call.identity.require_model(found[0].request.model)
     return answer(found)

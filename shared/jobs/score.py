@@ -1,8 +1,8 @@
 """The scoring job: `python -m shared.jobs.score --scoring SCORING_ID`. Exit codes: see `shared.jobs.task`.
 
-Each task takes its share of the symbols, in chunks. A chunk is settled by one write of one Parquet part under
-a name that is written once; a retry skips the parts that there are. So a task can be killed at any moment,
-and each symbol is in one part: nothing is lost, nothing doubled.
+Each task takes its share of the symbols, or of the rows of files, in chunks. A chunk is settled by one write
+of one Parquet part under a name that is written once; a retry skips the parts that there are. So a task can
+be killed at any moment, and each symbol or row is in one part: nothing is lost, nothing doubled.
 
 The scores aren't audited predictions: nobody was answered. The Parquet parts are the record.
 """
@@ -10,38 +10,24 @@ The scores aren't audited predictions: nobody was answered. The Parquet parts ar
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from shared.config import load_settings
 from shared.errors import (
     Conflict,
     DependencyError,
     EngineError,
-    NotFound,
     RevisionConflict,
 )
 from shared.instance import Instance
-from shared.jobs.score_files import Chunk, ScoreFiles, Stamp
 from shared.jobs.task import Exit, Stopped, StopSignals, Task
 from shared.logs import LOGGER, configure_logs
-from shared.market.candles import seconds_since_1970
-from shared.market.symbols import check_symbol
 from shared.platform.connect import connect
-from shared.serving.models import LoadedModel
-from shared.serving.prediction import signal_of
-from shared.serving.scoring import Wanted, Window, score, wanted
-from shared.serving.scoring_records import SHOWN_ERRORS, Scoring, ScoringStatus, ScoringTask, SymbolError
-
-CHUNK_SYMBOLS: Final = 25
-READERS: Final = 8
-"""Symbols whose candles are read at the same time."""
+from shared.serving.scoring_records import RowsRequest, Scoring, ScoringStatus, ScoringTask
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -73,62 +59,34 @@ class ScoringJob:
         if scoring.status.has_ended:
             LOGGER.info("scoring has ended before", extra={"facts": {**facts, "status": scoring.status}})
             return Exit.DONE
-        plan = _Plan(self._instance, scoring)
+        work = _work_of(self._instance, scoring)
         with StopSignals() as signals:
             share = self._task.share(range(scoring.request.tasks))
-            ends = (_TaskWork(self._instance, self._task, plan, index, signals).run() for index in share)
+            ends = (
+                _TaskWork(self._instance, self._task, scoring, work, index, signals).run() for index in share
+            )
             return max(ends, default=Exit.DONE)  # by hand, more processes may be started than there are tasks
 
 
-class _Plan:
-    """What all tasks of a scoring share; read when it is first needed."""
+class _Work(Protocol):
+    """What is scored, by the kind of the request."""
 
-    def __init__(self, instance: Instance, scoring: Scoring) -> None:
-        self.scoring = scoring
-        self._instance = instance
-
-    @cached_property
-    def model(self) -> LoadedModel:
-        """
-        Raises:
-            NotFound, PackageRefused: it can't be used; InvalidInput, Conflict: not for these candles.
-        """
-        loaded = asyncio.run(self._instance.models.get(self.scoring.request.model))
-        loaded.require_market()
-        timeframe = self._instance.settings.timeframe
-        if loaded.manifest.timeframe != timeframe:
-            raise Conflict(
-                f"{loaded.version_id} was trained on {loaded.manifest.timeframe} candles, TIMEFRAME is "
-                f"{timeframe}: train a model for these."
-            )
-        return loaded
-
-    @cached_property
-    def window(self) -> Window:
-        request = self.scoring.request
-        bounds = (None if text is None else seconds_since_1970(text) for text in (request.start, request.end))
-        return Window(not request.is_window, *bounds)
-
-    @cached_property
-    def stamp(self) -> Stamp:
-        manifest = self.model.manifest
-        model_id, features = self.model.version_id, manifest.feature_set_hash
-        return Stamp(self.scoring.scoring_id, model_id, features, manifest.horizon or 1)
-
-    def symbols(self, files: ScoreFiles) -> tuple[str, ...]:
-        """Each symbol once.
+    def steps(self, task: ScoringTask, signals: StopSignals) -> Iterator[ScoringTask]:
+        """Do the task's work; the task after each step of it, so that it is recorded.
 
         Raises:
-            NotFound: all stored ones are asked for, and there are none.
+            Stopped, EngineError
         """
-        asked = self.scoring.request.symbols
-        found = asked or files.symbols(self._stored)
-        if not found:
-            raise NotFound("No candles are stored; ingest some with 'mlengine ingest' (POST /fetch).")
-        return tuple(dict.fromkeys(found))
 
-    def _stored(self) -> Sequence[str]:
-        return self._instance.candle_store.symbols(self._instance.settings.timeframe)
+
+def _work_of(instance: Instance, scoring: Scoring) -> _Work:
+    if isinstance(scoring.request, RowsRequest):
+        from shared.jobs.score_rows import RowsWork
+
+        return RowsWork(instance, scoring, scoring.request)
+    from shared.jobs.score_symbols import SymbolsWork
+
+    return SymbolsWork(instance, scoring, scoring.request)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +95,8 @@ class _TaskWork:
 
     instance: Instance
     attempt: Task
-    plan: _Plan
+    scoring: Scoring
+    work: _Work
     index: int
     signals: StopSignals
 
@@ -159,7 +118,7 @@ class _TaskWork:
 
     @property
     def _scoring_id(self) -> str:
-        return self.plan.scoring.scoring_id
+        return self.scoring.scoring_id
 
     def _facts(self) -> dict[str, Any]:
         return {"scoring_id": self._scoring_id, "share": self.index, **self.attempt.facts()}
@@ -171,7 +130,7 @@ class _TaskWork:
             Conflict: another attempt has the task.
             DependencyError: something couldn't be recorded.
         """
-        steps = self._steps(task)
+        steps = self.work.steps(task, self.signals)
         while True:
             try:
                 step = next(steps, None)
@@ -186,67 +145,10 @@ class _TaskWork:
                 self.instance.scorings.finish(task, ScoringStatus.SUCCEEDED)
                 return Exit.DONE
             task = self.instance.scorings.beat(step)
+            done = task.scored + task.failed
+            LOGGER.info("scored", extra={"facts": {**self._facts(), "done": done, "of": task.items}})
             if self._is_unwanted():
                 return self._cancelled(task)
-
-    def _steps(self, task: ScoringTask) -> Iterator[ScoringTask]:
-        """The task after each of its chunks.
-
-        Raises:
-            Stopped
-        """
-        self.signals.check()
-        plan = self.plan
-        files = ScoreFiles(self.instance.platform.blobs, plan.stamp, self.index)
-        symbols = plan.symbols(files)[self.index :: plan.scoring.request.tasks]
-        task = replace(task, symbols=len(symbols))
-        written = files.written()
-        errors: list[SymbolError] = []
-        for number, first in enumerate(range(0, len(symbols), CHUNK_SYMBOLS)):
-            self.signals.check()
-            if files.part_name(number) in written:
-                chunk = files.read(number)
-            else:
-                chunk = self._scored(files, number, symbols[first : first + CHUNK_SYMBOLS])
-            errors += chunk.errors
-            task = _with(task, chunk)
-            done = task.scored + task.failed
-            LOGGER.info("scored", extra={"facts": {**self._facts(), "done": done, "of": len(symbols)}})
-            yield task
-        yield replace(task, errors_file=files.write_errors(errors))
-
-    def _scored(self, files: ScoreFiles, number: int, symbols: Sequence[str]) -> Chunk:
-        """Score a chunk and write its part."""
-        found: list[Wanted] = []
-        errors: list[SymbolError] = []
-        with ThreadPoolExecutor(min(READERS, len(symbols))) as readers:
-            for outcome in readers.map(self._candles, symbols):
-                self.signals.check()
-                if isinstance(outcome, Wanted):
-                    found.append(outcome)
-                else:
-                    errors.append(outcome)
-        scores = score(self.plan.model, found)
-        threshold = self.plan.model.manifest.threshold
-        band = self.instance.settings.no_trade_band
-        signals = [signal_of(up, threshold, band) for up in scores.probability.tolist()]
-        return files.write(number, scores, signals, errors)
-
-    def _candles(self, symbol: str) -> Wanted | SymbolError:
-        """A symbol fails alone, unless for a reason that may pass: then the attempt does."""
-        instance, plan = self.instance, self.plan
-        try:
-            return wanted(
-                instance.candle_store,
-                check_symbol(symbol, pointer="/symbols"),
-                instance.settings.timeframe,
-                plan.model.features.memory,
-                plan.window,
-            )
-        except EngineError as error:
-            if error.retryable:
-                raise
-            return SymbolError(symbol, error.slug, error.title, error.detail)
 
     def _is_unwanted(self) -> bool:
         scoring = self.instance.scorings.get(self._scoring_id)
@@ -271,17 +173,6 @@ class _TaskWork:
             return exit
         self.instance.scorings.finish(task, ScoringStatus.FAILED, error=why)
         return self.attempt.settled(exit)
-
-
-def _with(task: ScoringTask, chunk: Chunk) -> ScoringTask:
-    return replace(
-        task,
-        scored=task.scored + chunk.part.symbols,
-        failed=task.failed + len(chunk.errors),
-        rows=task.rows + chunk.part.rows,
-        parts=(*task.parts, chunk.part),
-        errors=(*task.errors, *chunk.errors)[:SHOWN_ERRORS],
-    )
 
 
 if __name__ == "__main__":

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from shared.errors import AlreadyExists, NoActiveModel
-from shared.platform.ports import Event, Events, Jobs, NewId, Now
+from shared.errors import AlreadyExists, FieldError, InvalidInput, NoActiveModel
+from shared.platform.ports import Blobs, Event, Events, Jobs, NewId, Now
 from shared.registry import Registry
-from shared.serving.scoring_records import Scoring, ScoringPage, ScoringRequest, ScoringTask
+from shared.serving.scoring_inputs import input_files
+from shared.serving.scoring_records import RowsRequest, Scoring, ScoringPage, ScoringRequest, ScoringTask
 from shared.serving.scorings import Scorings
 
 TOPIC: Final = "scoring.requested"
@@ -30,6 +31,7 @@ class ScoringDesk:
 
     scorings: Scorings
     registry: Registry
+    blobs: Blobs
     events: Events
     jobs: Jobs
     now: Now
@@ -42,8 +44,11 @@ class ScoringDesk:
 
         Raises:
             NoActiveModel, NotFound: the model isn't there.
+            InvalidInput: it scores something else than was asked for, or there is no such input.
+            PackageRefused: its package can't be read.
         """
         pinned = self._pinned(request)
+        self._require_fitting(pinned)
         scoring_id = self.new_id()
         given = {name: value for name, value in pinned.to_data().items() if value not in (None, [])}
         facts: dict[str, Any] = {"scoring_id": scoring_id, **given}
@@ -88,6 +93,15 @@ class ScoringDesk:
             self.jobs.cancel(scoring_id)
         return self.status(scoring_id)
 
+    def _require_fitting(self, request: ScoringRequest) -> None:
+        kind = self.registry.open_package(request.model).manifest.kind
+        if isinstance(request, RowsRequest):
+            if kind != "tabular":
+                raise _misfit(f"belongs to tabular models; {request.model} scores symbols")
+            input_files(self.blobs, request.input)
+        elif kind == "tabular":
+            raise _misfit(f"must be there: {request.model} is a tabular model, it scores the rows of a file")
+
     def _looked_after(self, scoring: Scoring) -> Scoring:
         if scoring.status.has_ended:
             return scoring
@@ -113,6 +127,10 @@ class ScoringDesk:
                 "/admin/train), then activate it with 'mlengine activate'; or name a version."
             )
         return replace(request, model=active.version_id)
+
+
+def _misfit(found: str) -> InvalidInput:
+    return InvalidInput(f"The input {found}.", errors=[FieldError("/input", found)])
 
 
 def _is_version(model: str) -> bool:

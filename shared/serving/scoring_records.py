@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, ClassVar, Final, Literal, TypeAlias
 
 from shared.platform.ports import Data
 
 MAX_TASKS: Final = 50
 SHOWN_ERRORS: Final = 20
+
+Unit: TypeAlias = Literal["symbols", "rows"]
+"""What a scoring counts."""
 
 
 class ScoringStatus(StrEnum):
@@ -26,12 +29,14 @@ class ScoringStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ScoringRequest:
-    """What to score. `symbols` empty: all that are stored; `model`: a name or a version id.
+class SymbolsRequest:
+    """Candles to score. `symbols` empty: all that are stored; `model`: a name or a version id.
 
     Without `start` and `end` (RFC 3339, both included) the newest candle of each symbol is scored, with one
     of them every candle in that window. `tasks` work side by side.
     """
+
+    unit: ClassVar[Unit] = "symbols"
 
     symbols: tuple[str, ...] = ()
     model: str
@@ -46,9 +51,33 @@ class ScoringRequest:
     def to_data(self) -> dict[str, Any]:
         return {**asdict(self), "symbols": list(self.symbols)}
 
-    @staticmethod
-    def from_data(data: Mapping[str, Any]) -> ScoringRequest:
-        return ScoringRequest(**{**data, "symbols": tuple(data["symbols"])})
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowsRequest:
+    """Rows of files to score, by a tabular model. `input` is a blob's name or a folder: see `scoring_inputs`.
+
+    The `id_columns` of the files go with each row's score.
+    """
+
+    unit: ClassVar[Unit] = "rows"
+
+    input: str
+    id_columns: tuple[str, ...] = ()
+    model: str
+    tasks: int = 1
+
+    def to_data(self) -> dict[str, Any]:
+        return {**asdict(self), "id_columns": list(self.id_columns)}
+
+
+ScoringRequest: TypeAlias = SymbolsRequest | RowsRequest
+
+
+def request_of(data: Mapping[str, Any]) -> ScoringRequest:
+    """Out of its document."""
+    if "input" in data:
+        return RowsRequest(**{**data, "id_columns": tuple(data["id_columns"])})
+    return SymbolsRequest(**{**data, "symbols": tuple(data["symbols"])})
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +91,30 @@ class SymbolError:
 
 
 @dataclass(frozen=True, slots=True)
+class RowError:
+    """Why a row has no score: each fault with its JSON pointer within the row. Rows of a file begin at 0."""
+
+    file: str
+    row: int
+    errors: tuple[Mapping[str, str], ...]
+
+
+ItemError: TypeAlias = SymbolError | RowError
+
+
+def item_error_of(data: Mapping[str, Any]) -> ItemError:
+    """Out of a document or a file."""
+    return RowError(**{**data, "errors": tuple(data["errors"])}) if "row" in data else SymbolError(**data)
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
-    """One Parquet blob of scores, and how many of its chunk's symbols have some."""
+    """One Parquet blob of scores, and how many symbols or rows have some in it."""
 
     name: str
     sha256: str
     rows: int
-    symbols: int
+    items: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +122,8 @@ class ScoringTask:
     """One task's share of a scoring. `worker` is the process at work; a retry takes the task over.
 
     `heard_at` is the last heartbeat on the machine's clock, which differs from the engine's in a replay.
-    Of its `symbols`, `scored` have scores and `failed` have none; `errors` are the first few of those, the
-    blob `errors_file` has all.
+    Of its `items`, symbols or rows of files, `scored` have scores and `failed` have none; `errors` are the
+    first few of those, the blob or folder `errors_file` has all.
     """
 
     scoring_id: str
@@ -89,12 +135,12 @@ class ScoringTask:
     heartbeat_at: str
     heard_at: str | None = None
     finished_at: str | None = None
-    symbols: int = 0
+    items: int = 0
     scored: int = 0
     failed: int = 0
     rows: int = 0
     parts: tuple[Part, ...] = ()
-    errors: tuple[SymbolError, ...] = ()
+    errors: tuple[ItemError, ...] = ()
     errors_file: str | None = None
     error: str | None = None
     seq: int = 0
@@ -122,17 +168,17 @@ class Scoring:
     def json(self) -> dict[str, Any]:
         """The scoring for its readers."""
         data = {key: value for key, value in scoring_data(self).items() if key != "seq"}
-        return {**data, "model_id": self.request.model}
+        return {**data, "model_id": self.request.model, "unit": self.request.unit}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """How far the tasks are that have begun. Of their `symbols`, `scored` have scores, `failed` have none."""
+    """How far the tasks are that have begun. Of their `items`, `scored` have scores, `failed` have none."""
 
     tasks: int
     tasks_begun: int
     tasks_ended: int
-    symbols: int
+    items: int
     scored: int
     failed: int
     rows: int
@@ -143,7 +189,7 @@ class Progress:
             tasks=scoring.request.tasks,
             tasks_begun=len(tasks),
             tasks_ended=sum(task.status.has_ended for task in tasks),
-            symbols=sum(task.symbols for task in tasks),
+            items=sum(task.items for task in tasks),
             scored=sum(task.scored for task in tasks),
             failed=sum(task.failed for task in tasks),
             rows=sum(task.rows for task in tasks),
@@ -166,7 +212,7 @@ def scoring_data(scoring: Scoring) -> dict[str, Any]:
 
 def scoring_of(data: Data) -> Scoring:
     """Out of its document."""
-    status, request = ScoringStatus(data["status"]), ScoringRequest.from_data(data["request"])
+    status, request = ScoringStatus(data["status"]), request_of(data["request"])
     return Scoring(**{**data, "status": status, "request": request})
 
 
@@ -181,6 +227,6 @@ def task_of(data: Data) -> ScoringTask:
     changed = {
         "status": ScoringStatus(data["status"]),
         "parts": tuple(Part(**part) for part in data["parts"]),
-        "errors": tuple(SymbolError(**error) for error in data["errors"]),
+        "errors": tuple(map(item_error_of, data["errors"])),
     }
     return ScoringTask(**{**data, **changed})

@@ -7,9 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
-from tests.cli.conftest import Mlengine, Script, answer
+from infra.catalogue import read_catalogue
+from infra.local.gateway import Gateway
+from shared.cli.app import app
+from shared.config import load_settings
+from shared.instance import Instance, use_instance
+from shared.platform.connect import connect
+from tests.cli.conftest import Mlengine, Script, answer, serving
 from tests.cli.test_terminal import terminal
+from tests.conftest import ADMIN_KEY as KEY
+from tests.jobs.scored_rows import as_csv, rows_table
+from tests.tabular_packages import registered_tabular
 
 Json = Callable[..., tuple[int, Any]]
 Lines = Callable[[str], Sequence[str]]
@@ -49,6 +59,48 @@ def test_only_what_was_given_is_asked_for(mlengine: Mlengine, script: Script, tm
 
 def test_a_list_of_no_symbols_is_not_taken_for_all(mlengine: Mlengine, script: Script) -> None:
     assert mlengine("score", "-", stdin=" \n").exit_code == 2
+    assert script.seen == []
+
+
+def test_rows_of_the_engines_files_are_asked_for(mlengine: Mlengine, script: Script) -> None:
+    script.answers("POST /predict/jobs", answer("scoring_queued"), status=202)
+    mlengine(
+        *("score", "--model", "heart-disease", "--input", "inputs/2024/", "--id", "patient", "--id", "day"),
+        *("--tasks", "3", "--no-follow"),
+    )
+    assert script.seen[-1].body == {
+        "model": "heart-disease",
+        "input": "inputs/2024/",
+        "id_columns": ["patient", "day"],
+        "tasks": 3,
+    }
+
+
+def test_bad_rows_are_shown_with_their_reasons(mlengine: Mlengine, script: Script, lines: Lines) -> None:
+    done = answer("scoring_succeeded")
+    done["unit"], done["request"] = (
+        "rows",
+        {"input": "inputs/a.csv", "id_columns": [], "model": "m-v1", "tasks": 2},
+    )
+    fault = {"pointer": "/age", "detail": "must be an integer, found 'x'"}
+    done["tasks"][0]["errors"] = [{"file": "inputs/a.csv", "row": 7, "errors": [fault]}]
+    script.answers(STATUS, done)
+    result = mlengine("scorings", "show", ID)
+    shown = " ".join(" ".join(lines(result.stdout)).split())
+    assert "asked for the rows of inputs/a.csv" in shown
+    assert "inputs/a.csv, row 7 Bad row: age must be an integer, found 'x'" in shown
+    assert "8,316 scores of 99 rows, 1 rows failed." in shown
+
+
+@pytest.mark.parametrize(
+    ("name", "told"), [("a.txt", "must end in .csv or .parquet"), ("b.csv", "has 30,000,001 bytes")]
+)
+def test_a_file_that_can_not_be_sent_is_told(
+    mlengine: Mlengine, script: Script, tmp_path: Path, name: str, told: str
+) -> None:
+    (tmp_path / name).write_bytes(bytes(30_000_001))
+    result = mlengine("score", "--model", "m", "--input", str(tmp_path / name))
+    assert (result.exit_code, told in " ".join(result.stderr.split())) == (2, True)
     assert script.seen == []
 
 
@@ -176,3 +228,24 @@ def test_a_person_sees_a_bar_and_may_cancel(script: Script) -> None:
         shown.wait_for("cancelled")
         assert shown.end() == 1
     assert len(script.requests(f"POST /predict/jobs/{ID}/cancel")) == 1
+
+
+def test_a_file_of_this_machine_is_sent_once_and_scored(tmp_path: Path) -> None:
+    """Against the function as it deploys."""
+    settings = load_settings(mlengine_home=tmp_path / "home", admin_api_key=KEY)
+    instance = Instance(settings, connect(settings))
+    registered_tabular(instance.registry)
+    use_instance(instance)
+    (tmp_path / "pa tients.csv").write_bytes(as_csv(rows_table(5)))
+    arguments = ["score", "--model", "heart-disease-v1", "--input", str(tmp_path / "pa tients.csv")]
+    with serving(Gateway(read_catalogue())) as url:
+        for _ in range(2):
+            common = ["--id", "patient", "--no-follow", "--url", url, "--api-key", KEY]
+            result = CliRunner().invoke(app, [*arguments, *common])
+            assert result.exit_code == 0, result.output
+            assert "heart-disease-v1 is queued" in result.stderr
+    (file,) = instance.platform.blobs.list("inputs/")
+    assert file.name.startswith("inputs/pa-tients-")
+    assert instance.platform.blobs.get(file.name) == (tmp_path / "pa tients.csv").read_bytes()
+    asked = {one.request.to_data()["input"] for one in instance.scorings.list(limit=9, cursor=None).scorings}
+    assert asked == {file.name}

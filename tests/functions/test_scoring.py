@@ -13,11 +13,14 @@ import pytest
 
 from shared.platform.ports import Event, JobState
 from shared.platform.topics import DEAD_LETTER_REASON
-from shared.serving.scoring_records import ScoringRequest
+from shared.serving.scoring_inputs import FOLDER
+from shared.serving.scoring_records import SymbolsRequest
 from shared.serving.scorings import Scorings
 from tests.contracts.workers import wait_for
 from tests.functions.engine import KEY, Engine, ok, pointers, problem
+from tests.jobs.scored_rows import as_csv, as_parquet, rows_table
 from tests.packages import registered
+from tests.tabular_packages import registered_tabular
 
 MODEL = "market-signal-v1"
 
@@ -72,7 +75,7 @@ def test_a_request_is_queued_and_answered_at_once(engine: Engine) -> None:
     }
     shown = get(engine, f"/predict/jobs/{answer['scoring_id']}")
     assert {name: shown[name] for name in answer} == answer
-    assert (shown["tasks"], shown["progress"]["tasks"], shown["progress"]["symbols"]) == ([], 3, 0)
+    assert (shown["tasks"], shown["progress"]["tasks"], shown["progress"]["items"]) == ([], 3, 0)
     assert started(engine) == []
     (delivery,) = engine.events.claim("scoring", 9, 0, engine.instance.platform.now())
     assert delivery.event.data == {"scoring_id": answer["scoring_id"], **answer["request"]}
@@ -136,14 +139,14 @@ def test_progress_parts_and_errors_are_shown(engine: Engine) -> None:
     engine.deliver("scoring")
     scorings(engine).start(scoring_id)
     task = scorings(engine).claim(scoring_id, 1, "worker")
-    scorings(engine).beat(replace(task, symbols=10, scored=4, failed=1, rows=40))
+    scorings(engine).beat(replace(task, items=10, scored=4, failed=1, rows=40))
     shown = get(engine, f"/predict/jobs/{scoring_id}")
     assert shown["status"] == "running"
     assert shown["progress"] == {
         "tasks": 2,
         "tasks_begun": 1,
         "tasks_ended": 0,
-        "symbols": 10,
+        "items": 10,
         "scored": 4,
         "failed": 1,
         "rows": 40,
@@ -238,8 +241,128 @@ def test_an_event_that_is_no_request_is_refused_with_the_reason(engine: Engine, 
     assert started(engine) == []
 
 
+TABULAR = "heart-disease-v1"
+CSV = {**KEY, "content-type": "text/csv"}
+
+
+@pytest.fixture
+def tabular(engine: Engine) -> Engine:
+    """An engine with a tabular model, and a file for it."""
+    registered_tabular(engine.instance.registry)
+    for folder in ("inputs", "datasets"):
+        engine.instance.platform.blobs.put(f"{folder}/a.parquet", as_parquet(rows_table(5)))
+    return engine
+
+
+def upload(engine: Engine, name: str, content: bytes, headers: dict[str, str] = CSV) -> Any:
+    return engine["scoring"].post(
+        "/predict/jobs/inputs", params={"name": name}, content=content, headers=headers
+    )
+
+
+def test_rows_of_a_file_are_asked_for(tabular: Engine) -> None:
+    body = {"model": TABULAR, "input": "inputs/a.parquet", "id_columns": ["patient"], "tasks": 2}
+    answer = post(tabular, "/predict/jobs", body, 202)
+    assert (answer["status"], answer["unit"], answer["model_id"]) == ("queued", "rows", TABULAR)
+    assert answer["request"] == body
+    tabular.deliver("scoring")
+    wait_for(lambda: len(started(tabular)) == 2)
+    assert get(tabular, f"/predict/jobs/{answer['scoring_id']}")["request"] == body
+
+
+def test_a_file_is_sent_once_and_scored_by_its_name(tabular: Engine) -> None:
+    content = as_csv(rows_table(20))
+    answer = ok(upload(tabular, "inputs/2024/b.csv", content), 201)
+    assert (answer["input"], answer["size_bytes"]) == ("inputs/2024/b.csv", len(content))
+    assert tabular.instance.platform.blobs.get("inputs/2024/b.csv", sha256=answer["sha256"]) == content
+    problem(upload(tabular, "inputs/2024/b.csv", b"a\n"), 409, "already-exists")
+    for name in ("inputs/2024/b.csv", "inputs/2024/"):
+        post(tabular, "/predict/jobs", {"model": TABULAR, "input": name}, 202)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("b.csv", "models/b.csv", "inputs/", "inputs/b", "inputs/b.txt", "inputs/../b.csv", "inputs//b.csv"),
+        *("/inputs/b.csv", "inputs/a b.csv", "inputs/.csv/../../x.csv", "INPUTS/b.csv", "inputs/b.csv/"),
+    ],
+)
+def test_a_file_goes_nowhere_else(tabular: Engine, name: str) -> None:
+    before = [blob.name for blob in tabular.instance.platform.blobs.list("")]
+    assert pointers(problem(upload(tabular, name, b"a\n1\n"), 422, "invalid-input")) == ["?name"]
+    body = {"name": name, "size_bytes": 10}
+    response = tabular["scoring"].post("/predict/jobs/inputs/url", json=body, headers=KEY)
+    assert pointers(problem(response, 422, "invalid-input")) == ["/name"]
+    assert [blob.name for blob in tabular.instance.platform.blobs.list("")] == before
+
+
+def test_a_file_says_what_it_is_and_is_not_too_large(tabular: Engine) -> None:
+    response = upload(tabular, "inputs/b.csv", b"a\n", {**KEY, "content-type": "application/zip"})
+    problem(response, 415, "unsupported-media-type")
+    problem(upload(tabular, "inputs/b.csv", bytes(30_000_001)), 413, "payload-too-large")
+    assert pointers(problem(upload(tabular, "inputs/b.csv", b""), 422, "invalid-input")) == ["/content"]
+
+
+def test_where_the_store_has_no_urls_it_is_said_what_to_do_instead(tabular: Engine) -> None:
+    body = {"name": "inputs/b.csv", "size_bytes": 10**9}
+    response = tabular["scoring"].post("/predict/jobs/inputs/url", json=body, headers=KEY)
+    told = problem(response, 422, "invalid-input")["detail"]
+    assert "in pieces below one folder, as inputs/b/1.csv" in told
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({"input": "inputs/none.csv"}, "/input"),
+        ({"input": "inputs/none/"}, "/input"),
+        ({"input": "inputs/a.txt"}, "/input"),
+        ({"input": "datasets/a.parquet"}, "/input"),
+        ({"input": "datasets/"}, "/input"),
+        ({"input": "inputs/../datasets/a.parquet"}, "/input"),
+        ({"input": "/etc/passwd.csv"}, "/input"),
+        ({"input": "gs://b/inputs/a.csv"}, "/input"),
+        ({"input": ""}, "/input"),
+        ({"model": MODEL}, "/input"),
+        ({"model": None}, "/model"),
+        ({"symbols": ["A"]}, "/symbols"),
+        ({"start": "2020-01-31"}, "/start"),
+        ({"end": "2020-01-31"}, "/end"),
+        ({"id_columns": []}, "/id_columns"),
+        ({"id_columns": ["a", "b", "a"]}, "/id_columns/2"),
+        ({"input": None}, "/input"),
+        ({"input": None, "id_columns": ["a"]}, "/id_columns"),
+    ],
+)
+def test_a_wrong_request_for_rows_is_pointed_at(tabular: Engine, body: dict[str, Any], pointer: str) -> None:
+    whole = {"model": TABULAR, "input": "inputs/a.parquet", **body}
+    given = {name: value for name, value in whole.items() if value is not None}
+    response = tabular["scoring"].post("/predict/jobs", json=given, headers=KEY)
+    assert pointers(problem(response, 422, "invalid-input")) == [pointer]
+    assert get(tabular, "/predict/jobs")["scorings"] == []
+    assert tabular.events.depths()["scoring"].pending == 0
+
+
+def test_a_folder_with_other_files_is_refused(tabular: Engine) -> None:
+    blobs = tabular.instance.platform.blobs
+    blobs.put("inputs/x/_SUCCESS", b"")
+    blobs.put("inputs/x/a.csv", b"a\n")
+    post(tabular, "/predict/jobs", {"model": TABULAR, "input": "inputs/x/"}, 202)
+    blobs.put("inputs/x/b.csv.gz", b"")
+    body = {"model": TABULAR, "input": FOLDER + "x/"}
+    told = problem(tabular["scoring"].post("/predict/jobs", json=body, headers=KEY), 422, "invalid-input")
+    assert "inputs/x/b.csv.gz isn't .csv or .parquet" in told["detail"]
+
+
+def test_a_schedule_may_score_a_folder(tabular: Engine) -> None:
+    scheduled(tabular, {"model": TABULAR, "input": "inputs/"}, "nightly-1")
+    tabular.deliver("scoring")
+    (scoring,) = get(tabular, "/predict/jobs")["scorings"]
+    assert (scoring["scoring_id"], scoring["unit"]) == ("nightly-1", "rows")
+    assert tabular.dead_letters("scoring") == []
+
+
 def test_starting_needs_an_operator_and_reading_none(engine: Engine) -> None:
-    for path in ("/predict/jobs", "/predict/jobs/x/cancel"):
+    for path in ("/predict/jobs", "/predict/jobs/inputs?name=a", "/predict/jobs/x/cancel"):
         problem(engine["scoring"].post(path), 401, "unauthenticated")
     assert get(engine, "/predict/jobs")["scorings"] == []
     assert engine.events.depths()["scoring"].pending == 0
@@ -247,7 +370,7 @@ def test_starting_needs_an_operator_and_reading_none(engine: Engine) -> None:
 
 def test_the_largest_request_fits_its_document(engine: Engine) -> None:
     symbols = tuple(f"{number:04d}{'~' * 60}" for number in range(5000))
-    request = ScoringRequest(model=MODEL, symbols=symbols, tasks=50)
+    request = SymbolsRequest(model=MODEL, symbols=symbols, tasks=50)
     assert scorings(engine).create("s1", request).request == request
 
 

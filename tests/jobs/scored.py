@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from shared.instance import Instance
 from shared.platform.ports import Blobs, Platform
-from shared.serving.scoring_records import Scoring, ScoringRequest
+from shared.serving.scoring_records import Scoring, SymbolsRequest
 
 ROOT = Path(__file__).resolve().parents[2]
 MODEL = "market-signal-v1"
@@ -38,16 +38,22 @@ class PassedOn(Blobs):
     def get(self, name: str, *, sha256: str | None = None) -> bytes:
         return self._blobs.get(name, sha256=sha256)
 
+    def part(self, name: str, *, start: int, size_bytes: int) -> Any:
+        return self._blobs.part(name, start=start, size_bytes=size_bytes)
+
     def list(self, prefix: str) -> Any:
         return self._blobs.list(prefix)
 
     def delete(self, name: str) -> None:
         self._blobs.delete(name)
 
+    def upload_url(self, name: str, *, size_bytes: int, seconds: int) -> Any:
+        return self._blobs.upload_url(name, size_bytes=size_bytes, seconds=seconds)
+
 
 def requested(instance: Instance, scoring_id: str = "s1", **options: Any) -> Scoring:
     """A scoring that was asked for, without an event."""
-    return instance.scorings.create(scoring_id, ScoringRequest(**{"model": MODEL, **options}))
+    return instance.scorings.create(scoring_id, SymbolsRequest(**{"model": MODEL, **options}))
 
 
 def part_names(platform: Platform, scoring_id: str = "s1", task: int | None = None) -> list[str]:

@@ -14,11 +14,12 @@ import pytest
 from shared.access.identity import Caller
 from shared.errors import AlreadyExists, Conflict, PlatformUnavailable
 from shared.instance import Instance
-from shared.jobs.score import CHUNK_SYMBOLS, ScoringJob
+from shared.jobs.score import ScoringJob
+from shared.jobs.score_symbols import CHUNK_SYMBOLS
 from shared.jobs.task import Exit, Task
 from shared.market.candles import rfc3339
 from shared.platform.ports import Blobs, JobState, JobStatus
-from shared.serving.scoring_records import ScoringStatus, ScoringTask
+from shared.serving.scoring_records import ScoringStatus, ScoringTask, SymbolError
 from tests.jobs.conftest import store_candles
 from tests.jobs.scored import COUNT, GOOD, MODEL, NEW, PassedOn, errors, part_names, requested, table, times
 from tests.packages import FEATURES, market_package, registered
@@ -36,6 +37,10 @@ def tasks(instance: Instance, scoring_id: str = "s1") -> list[ScoringTask]:
     return list(instance.scorings.tasks(scoring_id))
 
 
+def failed(task: ScoringTask) -> list[SymbolError]:
+    return [error for error in task.errors if isinstance(error, SymbolError)]
+
+
 def over(instance: Instance, blobs: Any) -> Instance:
     """The same instance over other blobs."""
     return Instance(instance.settings, replace(instance.platform, blobs=blobs))
@@ -49,8 +54,8 @@ def test_every_stored_symbol_is_scored_once_and_the_rest_fails_alone(scoring: In
     ended = scoring.scorings.get("s1")
     assert (ended.status, ended.error) == (ScoringStatus.SUCCEEDED, None)
     (task,) = tasks(scoring)
-    assert (task.symbols, task.scored, task.failed, task.rows) == (COUNT + 1, COUNT, 1, COUNT)
-    assert (task.errors[0].symbol, task.errors[0].type) == (NEW, "not-enough-candles")
+    assert (task.items, task.scored, task.failed, task.rows) == (COUNT + 1, COUNT, 1, COUNT)
+    assert [(error.symbol, error.type) for error in failed(task)] == [(NEW, "not-enough-candles")]
     assert [part.name for part in task.parts] == part_names(scoring.platform)
     assert len(task.parts) == -(-(COUNT + 1) // CHUNK_SYMBOLS)
     for part in task.parts:
@@ -120,7 +125,7 @@ def test_too_few_candles_since_a_break_are_too_few(scoring: Instance) -> None:
     requested(scoring, symbols=("SPLIT", GOOD[0]))
     work(scoring)
     assert times(scoring.platform) == {GOOD[0]: 1}
-    (error,) = tasks(scoring)[0].errors
+    (error,) = failed(tasks(scoring)[0])
     assert (error.type, "100 stored 1d candles since" in error.detail) == ("not-enough-candles", True)
 
 
@@ -192,7 +197,7 @@ def test_bad_symbols_fail_alone_and_are_told_apart(scoring: Instance) -> None:
     assert work(scoring) is Exit.DONE
     assert times(scoring.platform) == {GOOD[0]: 1, GOOD[1]: 1}
     (task,) = tasks(scoring)
-    found = {error.symbol: error.type for error in task.errors}
+    found = {error.symbol: error.type for error in failed(task)}
     assert found == {"NOPE": "not-found", "a b": "invalid-input", NEW: "not-enough-candles"}
     assert errors(scoring.platform) == dict.fromkeys(found, 1)
 
@@ -206,7 +211,7 @@ def test_a_symbol_whose_candles_are_corrupt_fails_alone(scoring: Instance) -> No
     requested(scoring, symbols=tuple(GOOD[:3]), start="1990-01-01T00:00:00Z")
     assert work(over(scoring, Rotten(scoring.platform.blobs))) is Exit.DONE
     assert set(times(scoring.platform)) == {GOOD[0], GOOD[2]}
-    assert tasks(scoring)[0].errors[0].type == "corrupt-blob"
+    assert failed(tasks(scoring)[0])[0].type == "corrupt-blob"
 
 
 def test_when_all_fail_there_are_empty_parts_and_errors(scoring: Instance) -> None:

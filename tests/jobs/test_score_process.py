@@ -16,10 +16,10 @@ import psutil
 import pytest
 
 from shared.instance import Instance
-from shared.jobs.score import CHUNK_SYMBOLS
+from shared.jobs.score_symbols import CHUNK_SYMBOLS
 from shared.platform.local.jobs import SubprocessJobs
 from shared.platform.ports import JobState
-from shared.serving.scoring_records import ScoringRequest, ScoringStatus
+from shared.serving.scoring_records import ScoringStatus, SymbolsRequest
 from tests.contracts.workers import wait_for
 from tests.jobs.scored import GOOD, NEW, ROOT, errors, part_names, requested, started, table, times
 
@@ -152,7 +152,7 @@ def test_the_whole_way_through_the_jobs_port(scoring: Instance, home: Path) -> N
     """Started by the desk, killed once, started again by the platform, seen to its end by the desk."""
     jobs = SubprocessJobs(home / "jobs", root=ROOT, environment={"MLENGINE_HOME": str(home)})
     desk = Instance(scoring.settings, replace(scoring.platform, jobs=jobs)).scoring_desk
-    request = ScoringRequest(model="market-signal", tasks=TASKS)
+    request = SymbolsRequest(model="market-signal", tasks=TASKS)
     try:
         scoring_id = desk.request(request).scoring_id
         assert desk.start(scoring_id, request).status is ScoringStatus.QUEUED
