@@ -1,4 +1,4 @@
-"""GET /predict: the expected direction of one symbol."""
+"""Predictions in one call: the direction of one symbol, or the classes of rows."""
 
 from typing import Annotated
 
@@ -6,7 +6,8 @@ from pydantic import Field
 
 from shared.market.symbols import Symbol
 from shared.schema import Query
-from shared.serving import SymbolPrediction
+from shared.serving import SymbolPrediction, TabularAnswer
+from shared.serving.rows import InputsBody, RowsBody
 from shared.web import Call, Function
 
 function = Function("predict", needs=["documents", "model"])
@@ -29,6 +30,25 @@ async def predict(call: Call, query: PredictQuery) -> SymbolPrediction:
         stale=prediction.stale,
     )
     return prediction
+
+
+@function.post("/predict", changes=False, rows="inputs")
+async def predict_rows(call: Call, body: RowsBody) -> TabularAnswer:
+    """Predict the classes of rows by a tabular model. Where a row is wrong, none is predicted."""
+    return await answer(call, body.model, body)
+
+
+@function.post("/models/{id}/predict", changes=False, rows="inputs")
+async def predict_rows_by(call: Call, id: str, body: InputsBody) -> TabularAnswer:
+    """Predict the classes of rows by the tabular model of this name or version id."""
+    return await answer(call, id, body)
+
+
+async def answer(call: Call, model: str, body: InputsBody) -> TabularAnswer:
+    call.identity.require_model(model)
+    found = await call.instance.tabular_predictor.predict(model, body.inputs, call.caller)
+    call.facts.update(model_id=found.model_id, rows=len(found.predictions))
+    return found
 
 
 main = function.entry_point()

@@ -19,10 +19,9 @@ from shared.market.source import CandleSource, Served
 from shared.platform.ports import Event, NewId, Now
 from shared.serving.models import LoadedModel, Models
 from shared.serving.prediction import BatchPrediction, SymbolPrediction, signal_of
-from shared.serving.publisher import Publisher
+from shared.serving.publisher import TOPIC, Publisher
 
 MARKET_MODEL = "market-signal"
-TOPIC = "predictions.made"
 MAX_ROWS = 1_024
 
 
@@ -139,6 +138,7 @@ class MarketPredictor:
             "threshold": loaded.manifest.threshold,
             "no_trade_band": self._no_trade_band,
             "problem": loaded.manifest.problem,
+            "kind": loaded.manifest.kind,
             "features": row.features,
             "caller": caller.name,
             "function": caller.function,

@@ -5,16 +5,36 @@ from __future__ import annotations
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Final
 
 from shared.platform.ports import Event, Events
 
-MAX_BATCH = 500
+TOPIC: Final = "predictions.made"
+MAX_BATCH: Final = 500
+
+
+@dataclass(slots=True)
+class _Call:
+    """One caller, who waits for so many events."""
+
+    left: int
+    durable: asyncio.Future[None]
+
+    def tell(self, failure: Exception | None) -> None:
+        """One of its events is durable, or isn't."""
+        self.left -= 1
+        if self.durable.done():  # its caller has left, or knows the worst
+            return
+        if failure is not None:
+            self.durable.set_exception(failure)
+        elif not self.left:
+            self.durable.set_result(None)
 
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
     event: Event
-    durable: asyncio.Future[None]
+    call: _Call
 
 
 class Publisher:
@@ -30,19 +50,19 @@ class Publisher:
         self._is_committing = False
         self._thread: ThreadPoolExecutor | None = None
 
-    async def publish(self, event: Event) -> None:
-        """Returns once `event` is durable.
+    async def publish(self, *events: Event) -> None:
+        """Returns once all of `events`, one or more, are durable.
 
         Raises:
-            PlatformUnavailable: it may or may not be durable; don't answer as if it were.
+            PlatformUnavailable: they may or may not be durable; don't answer as if they were.
         """
         loop = asyncio.get_running_loop()
-        waiting = _Waiting(event, loop.create_future())
-        self._waiting.append(waiting)
+        call = _Call(len(events), loop.create_future())
+        self._waiting += [_Waiting(event, call) for event in events]
         if not self._is_committing:
             self._is_committing = True
             loop.call_soon(self._next_batch, loop)  # when all that can run now have come this far
-        await waiting.durable
+        await call.durable
 
     def _next_batch(self, loop: asyncio.AbstractEventLoop) -> None:
         batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
@@ -63,12 +83,7 @@ class Publisher:
         self, batch: list[_Waiting], failure: Exception | None, loop: asyncio.AbstractEventLoop
     ) -> None:
         for waiting in batch:
-            if waiting.durable.done():  # its caller has left
-                continue
-            if failure is None:
-                waiting.durable.set_result(None)
-            else:
-                waiting.durable.set_exception(failure)
+            waiting.call.tell(failure)
         if self._waiting:
             self._next_batch(loop)
         else:

@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
 from typing import Any, TypeVar, get_args
 from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from shared.errors import FieldError, InvalidInput, MalformedRequest, PayloadTooLarge, UnsupportedMediaType
+from shared.schema import Body
 from shared.web.problem import invalid
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 M = TypeVar("M", bound=BaseModel)
+B = TypeVar("B", bound=Body)
 
 MAX_QUERY_PARAMETERS = 50
+
+
+def media_type_of(headers: Mapping[bytes, bytes], known: Sequence[str]) -> str:
+    """What the body says it is.
+
+    Raises:
+        UnsupportedMediaType: none of `known`.
+    """
+    content_type = headers.get(b"content-type", b"").split(b";")[0].strip().lower().decode("latin-1")
+    if content_type not in known:
+        found = content_type or "nothing"
+        wanted = " or ".join(filter(None, known))
+        raise UnsupportedMediaType(f"The body must be 'content-type: {wanted}', found {found}.")
+    return content_type
 
 
 def read_query(model: type[M], query_string: bytes) -> M:
@@ -69,18 +85,16 @@ async def read_body(receive: Receive, limit_bytes: int) -> bytes:
             return b"".join(chunks)
 
 
-def read_json(model: type[M], body: bytes, headers: Mapping[bytes, bytes]) -> M:
-    """Check a JSON body against `model`. No body at all counts as `{}`.
+def read_form(model: type[B], body: bytes, headers: Mapping[bytes, bytes]) -> B:
+    """Check a body against `model`, in a form that it takes. No body at all counts as `{}`.
 
     Raises:
         UnsupportedMediaType, MalformedRequest, InvalidInput
     """
-    content_type = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
-    if body and content_type != b"application/json":
-        found = content_type.decode("latin-1") or "nothing"
-        raise UnsupportedMediaType(f"The body must be 'content-type: application/json', found {found}.")
+    if body:
+        media_type_of(headers, model.media_types)
     try:
-        return model.model_validate_json(body or b"{}")
+        return model.decode(body, headers)
     except ValidationError as error:
         raise invalid(error, in_query=False, known=model.model_fields, hidden=_secrets_of(model)) from error
 

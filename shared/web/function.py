@@ -93,6 +93,9 @@ class Function:
         """
         return self._route("POST", path, status, changes=changes, holds_secret=holds_secret, rows=rows)
 
+    def put(self, path: str) -> Callable[[H], H]:
+        return self._route("PUT", path, 200, changes=True)
+
     def delete(self, path: str) -> Callable[[H], H]:
         return self._route("DELETE", path, 200, changes=True)
 

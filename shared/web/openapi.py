@@ -22,6 +22,8 @@ from shared.web.route import Route
 _REF = "#/components/schemas/{model}"
 _SHARED_PATHS = frozenset({"/health", "/ready"})
 _EVERYWHERE = "every function"
+_SHOWN = frozenset({"application/json", "multipart/form-data"})
+"""The forms of a body whose members are described; others are a file."""
 
 
 def describe(functions: Sequence[Function], *, version: str) -> dict[str, Any]:
@@ -57,7 +59,7 @@ def describe(functions: Sequence[Function], *, version: str) -> dict[str, Any]:
 def _schemas(functions: Iterable[Function]) -> dict[str, Any]:
     routes = [route for function in functions for route in function.routes]
     answers = {route.answer for route in routes if route.answer} | {Problem}
-    bodies = {route.body for route in routes if route.body}
+    bodies = {route.body for route in routes if route.body and _SHOWN & set(route.body.media_types)}
     named: list[tuple[type[BaseModel], Any]] = [(model, "serialization") for model in answers]
     named += [(model, "validation") for model in bodies]
     refs, definitions = models_json_schema(
@@ -79,11 +81,17 @@ def _operation(route: Route, tag: str, schemas: dict[str, Any]) -> dict[str, Any
         "responses": _responses(route, schemas),
     }
     if route.body is not None:
-        schema = schemas["refs"][route.body]
-        is_required = any(field.is_required() for field in route.body.model_fields.values())
-        content = {"application/json": {"schema": schema}}
-        operation["requestBody"] = {"required": is_required, "content": content}
+        schema = schemas["refs"].get(route.body, {})
+        content = {name: {"schema": _form(name, schema)} for name in filter(None, route.body.media_types)}
+        operation["requestBody"] = {"required": route.body.is_needed(), "content": content}
     return operation
+
+
+def _form(media_type: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a body that comes as this."""
+    if media_type in _SHOWN:
+        return schema
+    return {"type": "string"} if media_type.startswith("text/") else {"type": "string", "format": "binary"}
 
 
 def _operation_id(route: Route) -> str:

@@ -5,20 +5,19 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, get_type_hints
+from typing import Any, Final, get_args, get_type_hints
 
 from pydantic import BaseModel
 from starlette.requests import Request
 
 from shared.access.roles import EVENTS_ROUTE, ROLES, Role
-from shared.schema import Query
+from shared.schema import Body, Query
 from shared.web.call import Call
-from shared.web.decoding import read_body, read_json, read_query
+from shared.web.decoding import read_body, read_form, read_query
 from shared.web.events import read_events
 
 Handler = Callable[..., Awaitable[Any]]
 
-BODY_LIMIT_BYTES: Final = 1_000_000
 EVENTS_LIMIT_BYTES: Final = 16_000_000
 WAYS_IN: Final = frozenset({"POST /auth/login", "POST /auth/refresh"})
 """They change sessions, many times a day and by their nature: in no audit, and under no Idempotency-Key."""
@@ -37,7 +36,7 @@ class Route:
     handler: Handler
     status: int
     query: type[BaseModel] | None = None
-    body: type[BaseModel] | None = None
+    body: type[Body] | None = None
     answer: type[BaseModel] | None = None
     changes: bool = False
     holds_secret: bool = False
@@ -61,7 +60,6 @@ class Route:
         if f"{method} {path}" not in ROLES:
             raise LookupError(f"{method} {path} has no line in shared.access.roles.ROLES")
         hints = get_type_hints(handler)
-        answer = hints.get("return")
         return Route(
             method,
             path,
@@ -69,7 +67,7 @@ class Route:
             status,
             hints.get("query"),
             hints.get("body"),
-            answer if inspect.isclass(answer) and issubclass(answer, BaseModel) else None,
+            _answer_of(hints.get("return")),
             changes and f"{method} {path}" not in WAYS_IN,
             holds_secret,
             rows,
@@ -87,6 +85,12 @@ class Route:
     def knows_no_query(self) -> bool:
         """Whether parameters can only be a mistake. Probes and event deliveries may carry their own."""
         return self.answer is not None and ROLES[self.name] is not Role.PUBLIC
+
+
+def _answer_of(hint: Any) -> type[BaseModel] | None:
+    """The model of what a handler gives, also where it may give a response instead."""
+    kinds = [kind for kind in (hint, *get_args(hint)) if inspect.isclass(kind)]
+    return next((kind for kind in kinds if issubclass(kind, BaseModel)), None)
 
 
 @dataclass(slots=True)
@@ -116,8 +120,8 @@ async def read_arguments(
     elif query_string and route.knows_no_query:
         read_query(Query, query_string)
     if route.body is not None:
-        found.body = await read_body(request.receive, BODY_LIMIT_BYTES)
-        found.values["body"] = read_json(route.body, found.body, headers)
+        found.body = await read_body(request.receive, route.body.limit_bytes)
+        found.values["body"] = read_form(route.body, found.body, headers)
     if route.takes_events:
         found.body = await read_body(request.receive, EVENTS_LIMIT_BYTES)
         arrived_at = call.instance.platform.now()

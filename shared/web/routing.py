@@ -12,6 +12,8 @@ API_PREFIX = "/api/v1"
 
 T = TypeVar("T")
 
+_PARAMETER = re.compile(r"\{(\w+)\}")
+
 
 def bare(path: str) -> str:
     """The path without `/api/v1` and without a slash at its end."""
@@ -32,11 +34,13 @@ def of_one_line(scope: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
 
 
 class Routes(Generic[T]):
-    """Targets by method and path. Fixed paths win over templates; `{name}` matches one part."""
+    """Targets by method and path. Fixed paths win over templates, and of those the ones with more fixed text;
+    `{name}` matches one part, or what is left of it.
+    """
 
     def __init__(self) -> None:
         self._fixed: dict[str, dict[str, T]] = {}
-        self._templates: list[tuple[re.Pattern[str], dict[str, T]]] = []
+        self._templates: list[tuple[int, re.Pattern[str], dict[str, T]]] = []
 
     def add(self, method: str, path: str, target: T) -> None:
         self._methods(path)[method] = target
@@ -67,19 +71,20 @@ class Routes(Generic[T]):
     def _methods(self, path: str) -> dict[str, T]:
         if "{" not in path:
             return self._fixed.setdefault(path, {})
-        pattern = re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path))
-        for known, methods in self._templates:
+        pattern = re.compile(_PARAMETER.sub(r"(?P<\1>[^/]+)", path))
+        for _, known, methods in self._templates:
             if known.pattern == pattern.pattern:
                 return methods
         methods = {}
-        self._templates.append((pattern, methods))
+        self._templates.append((len(_PARAMETER.sub("", path)), pattern, methods))
+        self._templates.sort(key=lambda one: -one[0])
         return methods
 
     def _find(self, path: str) -> tuple[dict[str, T], dict[str, str]]:
         methods = self._fixed.get(path)
         if methods is not None:
             return methods, {}
-        for pattern, methods in self._templates:
+        for _, pattern, methods in self._templates:
             found = pattern.fullmatch(path)
             if found:
                 return methods, found.groupdict()

@@ -15,6 +15,7 @@ from shared.platform.ports import Event, Events
 from shared.platform.topics import DEAD_LETTERS, EXPORTS, TOPICS
 from shared.registry.promotions import Action, Promotion
 from shared.registry.versions import Status, Version
+from shared.uploads import Format, Upload, UploadStatus
 from tests.warehouse import made
 
 DESCRIBED = sorted(set(TOPICS) - set(EXPORTS) - {DEAD_LETTERS})
@@ -55,6 +56,7 @@ def _data(topic: str) -> Any:
         },
         "training.requested": {"run_id": "r1", "request": {"problem": "market_signal"}},
         "reports.requested": {"report_id": "r", "kind": "drift", "check_id": "c", "period": None},
+        "uploads.requested": _upload().announcement(),
     }  # fmt: skip
     return samples.get(topic, {})
 
@@ -64,6 +66,20 @@ def _promotion() -> Promotion:
         id="p1", name="m", seq=1, action=Action.ACTIVATED, version_id="m-v1", package_hash="0" * 64,
         gates_passed=True, previous=None, at=AT, by="ada", reason="better",
     )  # fmt: skip
+
+
+def _upload() -> Upload:
+    return Upload(
+        upload_id="u1",
+        name="m",
+        format=Format.ONNX,
+        size_bytes=1,
+        sha256="0" * 64,
+        owner="o",
+        created_by="b",
+        created_at=AT.isoformat(),
+        status=UploadStatus.QUEUED,
+    )
 
 
 def _version() -> Version:

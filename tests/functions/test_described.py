@@ -16,15 +16,20 @@ from infra.openapi import generate
 from shared.platform.local.schedules import DocumentSchedules
 from shared.platform.names import key
 from shared.platform.ports import Event
-from shared.serving.scoring_records import ScoringRequest
+from shared.serving.scoring_records import SymbolsRequest
 from tests.alerts.made import raised
 from tests.functions.engine import KEY, Engine
+from tests.tabular_packages import ROW, active_tabular
+from tests.uploads.graphs import logistic_answers
+from tests.uploads.made import said
 from tests.warehouse import made
 
 RUN = {"problem": "market_signal"}
+ENCODED = {"name": "input", "shape": [1, 4], "datatype": "FP32", "data": [63, 145, 0, 1]}
 ALERT = raised("e1")
 ALERT_ID = key("drift:ABC", key(ALERT.source, ALERT.id))
 
+UPLOAD = {"metadata": said("onnx", logistic_answers()), "size_bytes": 9, "sha256": "0" * 64}
 CALLS: list[tuple[str, str, Any, int]] = [
     ("fetch", "POST /fetch", {"symbols": ["ABC", "NOPE"]}, 200),
     ("fetch", "GET /symbols", None, 200),
@@ -36,6 +41,20 @@ CALLS: list[tuple[str, str, Any, int]] = [
     ("predict", "GET /predict?symbol=NEW", None, 422),
     ("batch_predict", "POST /predict/batch", {"symbols": ["ABC", "NOPE"]}, 200),
     ("batch_predict", "POST /predict/batch", {"symbols": 3}, 422),
+    ("predict", "POST /predict", {"model": "heart-disease", "inputs": [ROW]}, 200),
+    ("predict", "POST /predict", {"model": "heart-disease", "inputs": [{}]}, 422),
+    ("predict", "POST /models/heart-disease-v1/predict", {"inputs": [ROW]}, 200),
+    ("batch_predict", "POST /predict/batch", {"model": "heart-disease", "inputs": [ROW, {}]}, 200),
+    ("inference", "GET /v2", None, 200),
+    ("inference", "GET /v2/health/live", None, 200),
+    ("inference", "GET /v2/models/heart-disease", None, 200),
+    ("inference", "GET /v2/models/market-signal", None, 422),
+    ("inference", "GET /v2/models/heart-disease/versions/1/ready", None, 200),
+    ("inference", "POST /v2/models/heart-disease/infer", {"inputs": [ENCODED]}, 200),
+    ("inference", "POST /v2/models/heart-disease/infer", {"inputs": []}, 422),
+    ("inference", "GET /v1/models", None, 200),
+    ("inference", "POST /v1/models/heart-disease:predict", {"instances": [ROW]}, 200),
+    ("inference", "POST /invocations?model=heart-disease", {"dataframe_records": [ROW]}, 200),
     ("models", "GET /models", None, 200),
     ("models", "GET /models/market-signal-v1", None, 200),
     ("models", "GET /model/market-signal-v1", None, 200),
@@ -44,6 +63,16 @@ CALLS: list[tuple[str, str, Any, int]] = [
     ("models", "POST /admin/activate/market-signal-v1", None, 200),
     ("models", "POST /models/market-signal/rollback", None, 409),
     ("models", "POST /admin/reload", None, 200),
+    ("models", "PUT /models/market-signal-v1", {"tags": ["x"]}, 200),
+    ("models", "DELETE /models/market-signal-v1", None, 409),
+    ("models", "GET /models/market-signal-v1/stats", None, 200),
+    ("models", "GET /models/market-signal/history", None, 200),
+    ("uploads", "GET /models/uploads", None, 200),
+    ("uploads", "GET /models/uploads/nope", None, 404),
+    ("uploads", "POST /models/uploads", UPLOAD, 202),
+    ("problems", "GET /problems", None, 200),
+    ("problems", "GET /problems/heart_disease", None, 200),
+    ("problems", "GET /problems/nope", None, 404),
     ("training", "POST /admin/train", RUN, 202),
     ("training", "GET /admin/train/status", None, 200),
     ("training", "GET /admin/train/status/nope", None, 404),
@@ -94,12 +123,13 @@ def document() -> dict[str, Any]:
 @pytest.fixture
 def engine(live: None, start: Callable[..., Engine]) -> Engine:
     engine = start()
-    engine.instance.scorings.create("s1", ScoringRequest(model="market-signal-v1"))
+    engine.instance.scorings.create("s1", SymbolsRequest(model="market-signal-v1"))
     engine.instance.scorings.claim("s1", 0, "worker")
     made_at = datetime(2024, 1, 1, tzinfo=UTC)
     facts = {**made(1)[0], "prediction_id": "p1", "made_at": made_at.isoformat()}
     engine.instance.audit.store([Event("p1", "//test", "predictions.made", made_at, facts)])
     engine.instance.alert_ledger.hear(ALERT)
+    active_tabular(engine.instance.registry)
     schedules = engine.instance.platform.schedules
     assert isinstance(schedules, DocumentSchedules)
     schedules.set_up(read_catalogue().schedules)
@@ -109,8 +139,9 @@ def engine(live: None, start: Callable[..., Engine]) -> Engine:
 def operation(document: dict[str, Any], method: str, path: str) -> dict[str, Any]:
     """The description of what answers at `path`."""
     for template in sorted(document["paths"], key=lambda known: "{" in known):
-        if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), path):
-            found: dict[str, Any] = document["paths"][template][method.lower()]
+        methods = document["paths"][template]
+        if method.lower() in methods and re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), path):
+            found: dict[str, Any] = methods[method.lower()]
             return found
     raise AssertionError(f"{path} isn't described")
 

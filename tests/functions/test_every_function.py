@@ -21,8 +21,11 @@ from tests.packages import market_package, spoil
 from tests.warehouse import made
 
 NAMES = tuple(read_catalogue().functions)
-HEALTH = ("GET /health", "GET /ready")
-WAY_IN = {"POST /auth/register", "POST /auth/login", "POST /auth/refresh"}
+PROBES = ("GET /v2/health/live", "GET /v2/health/ready", "GET /ping", "POST /ping")
+HEALTH = ("GET /health", "GET /ready", *PROBES)
+UPLOADED = "PUT /models/uploads/upload_id/content"
+"""Its URL is the permission."""
+WAY_IN = {"POST /auth/register", "POST /auth/login", "POST /auth/refresh", UPLOADED}
 
 
 def routes(name: str) -> list[tuple[str, str]]:

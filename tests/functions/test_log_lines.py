@@ -18,6 +18,7 @@ from shared.platform.local.schedules import DocumentSchedules
 from shared.platform.ports import Event
 from tests.conftest import ADMIN_KEY
 from tests.functions.engine import KEY, Engine
+from tests.tabular_packages import ROW, active_tabular
 from tests.terraform.log_filters import entry_of, takes
 
 TABLE: dict[str, Any] = yaml.safe_load((ROOT / "infra" / "metrics.yaml").read_text())
@@ -38,6 +39,7 @@ CALLS: list[tuple[str, str, Any]] = [
     ("predict", "GET /predict?symbol=NOPE", None),
     ("predict", "GET /nowhere", None),
     ("batch_predict", "POST /predict/batch", {"symbols": ["ABC", "NOPE"]}),
+    ("predict", "POST /predict", {"model": "heart-disease", "inputs": [ROW]}),
     ("fetch", "POST /fetch", {"symbols": ["ABC"]}),
     ("training", "POST /admin/train", {"problem": "market_signal"}),
     ("scoring", "POST /predict/jobs", {"symbols": ["ABC"]}),
@@ -60,6 +62,7 @@ def lines(live: None, start: Callable[..., Engine]) -> list[dict[str, Any]]:
     """The request lines of a day in the life of all functions."""
     stream = io.StringIO()
     engine = start()
+    active_tabular(engine.instance.registry)
     schedules = engine.instance.platform.schedules
     assert isinstance(schedules, DocumentSchedules)
     schedules.set_up(read_catalogue().schedules)

@@ -5,10 +5,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from shared.access.roles import Role
+from shared.registry import Version
 from tests.functions.engine import KEY, Engine, ok, pointers, problem
+from tests.functions.users import key_of, user_id
 from tests.packages import REPORT, active, market_package, registered, spoil
+from tests.tabular_packages import registered_tabular, tabular_package
 
 
 def post(engine: Engine, path: str, body: Any = None) -> dict[str, Any]:
@@ -214,3 +221,157 @@ def test_changes_need_a_key(engine: Engine) -> None:
         wrong = {"x-api-key": "another-key-entirely"}
         problem(engine["models"].post(path, headers=wrong), 401, "unauthenticated")
     assert len(get(engine, "/models/market-signal/promotions")["promotions"]) == 1
+
+
+def uploaded(engine: Engine, owner: str | None, name: str = "mine", **options: Any) -> Version:
+    """A version as an upload leaves it."""
+    package = tabular_package(name=name, origin="uploaded", gates=(), gates_passed=False, problem="uploaded")
+    return engine.instance.registry.register(package, created_by="ann", owner=owner, **options)
+
+
+def asked(
+    engine: Engine, method: str, path: str, headers: dict[str, str], body: Any = None
+) -> httpx.Response:
+    return engine["models"].request(method, path, headers=headers, json=body)
+
+
+OF_ONE = ("", "/report", "/stats", "/history", "/openapi.json")
+
+
+def test_a_model_is_its_owners_and_operators_and_nobody_elses(engine: Engine) -> None:
+    ann, bob, otto = key_of(engine, "ann"), key_of(engine, "bob"), key_of(engine, "otto", Role.OPERATOR)
+    version = uploaded(engine, user_id(engine, "ann"))
+    for path in [f"/models/{version.id}{rest}" for rest in OF_ONE] + ["/models/mine/history"]:
+        for who in (ann, otto):
+            assert asked(engine, "GET", path, who).status_code == 200
+        heard = problem(asked(engine, "GET", path, bob), 404, "not-found")["detail"]
+        unknown = problem(asked(engine, "GET", path.replace("mine", "none"), bob), 404, "not-found")["detail"]
+        assert heard.replace("mine", "none") == unknown
+    for method, body in (("PUT", {"description": "theirs"}), ("DELETE", None)):
+        problem(asked(engine, method, f"/models/{version.id}", bob, body), 404, "not-found")
+    post(engine, f"/models/activate/{version.id}", {"reason": "good"})
+    for who, count in ((ann, 1), (otto, 1), (bob, 0)):
+        changes = ok(asked(engine, "GET", "/models/mine/promotions", who))["promotions"]
+        assert len(changes) == count
+    for who, seen in ((ann, True), (otto, True), (bob, False)):
+        models = ok(asked(engine, "GET", "/models", who))["models"]
+        assert ("mine-v1" in [one["id"] for one in models]) is seen
+        assert "market-signal-v1" in [one["id"] for one in models]
+
+
+def test_everybodys_models_are_changed_by_operators_alone(engine: Engine) -> None:
+    ann = key_of(engine, "ann")
+    for method, body in (("PUT", {"description": "mine now"}), ("DELETE", None)):
+        path = "/models/market-signal-v2"
+        problem(asked(engine, method, path, ann, body), 403, "forbidden")
+        ok(asked(engine, method, path, key_of(engine, "otto", Role.OPERATOR), body))
+
+
+def test_description_and_tags_are_edited_and_nothing_else(engine: Engine) -> None:
+    ann = key_of(engine, "ann")
+    version = uploaded(engine, user_id(engine, "ann"), description="old", tags=["a"])
+    before = ok(asked(engine, "GET", f"/models/{version.id}", ann))
+    assert (before["description"], before["tags"], before["origin"]) == ("old", ["a"], "uploaded")
+    after = ok(asked(engine, "PUT", f"/models/{version.id}", ann, {"description": "new"}))
+    assert (after["description"], after["tags"]) == ("new", ["a"])
+    after = ok(asked(engine, "PUT", f"/models/{version.id}", ann, {"tags": ["b", "c d"]}))
+    assert (after["description"], after["tags"]) == ("new", ["b", "c d"])
+    for body, pointer in (({"status": "production"}, "/status"), ({"tags": ["<"]}, "/tags/0")):
+        answer = asked(engine, "PUT", f"/models/{version.id}", ann, body)
+        assert pointers(problem(answer, 422, "invalid-input")) == [pointer]
+    assert ok(asked(engine, "GET", f"/models/{version.id}", ann))["package_hash"] == before["package_hash"]
+
+
+def test_deleting_archives_and_hides_a_version_and_activating_brings_it_back(engine: Engine) -> None:
+    path = "/models/market-signal-v2"
+    gone = ok(asked(engine, "DELETE", path, KEY))
+    assert (gone["status"], gone["deleted_at"] is not None) == ("archived", True)
+    assert ok(asked(engine, "DELETE", path, KEY)) == gone
+    ids = [one["id"] for one in get(engine, "/models")["models"]]
+    assert ids == ["market-signal-v3", "market-signal-v1"]
+    assert len(get(engine, "/models?deleted=true")["models"]) == 3
+    assert get(engine, path)["status"] == "archived"
+    post(engine, "/models/activate/market-signal-v2", {"reason": "it was good"})
+    back = get(engine, path)
+    assert (back["status"], back["deleted_at"], back["active"]) == ("production", None, True)
+
+
+def test_a_live_version_cant_be_deleted_nor_a_deleted_one_be_rolled_back_to(engine: Engine) -> None:
+    refusal = problem(asked(engine, "DELETE", "/models/market-signal-v1", KEY), 409, "conflict")
+    assert "is live" in refusal["detail"]
+    problem(asked(engine, "DELETE", "/models/market-signal", KEY), 404, "not-found")
+    post(engine, "/models/activate/market-signal-v2")
+    ok(asked(engine, "DELETE", "/models/market-signal-v1", KEY))
+    refusal = problem(engine["models"].post("/models/market-signal/rollback", headers=KEY), 409, "conflict")
+    assert "has deleted it" in refusal["detail"]
+
+
+def test_an_uploaded_version_goes_live_with_a_reason_alone(engine: Engine) -> None:
+    uploaded(engine, None)
+    path = "/models/activate/mine-v1"
+    for body in ({}, {"reason": " "}):
+        refusal = problem(engine["models"].post(path, json=body, headers=KEY), 409, "gates-not-passed")
+        assert "human" in refusal["detail"]
+    post(engine, path, {"reason": "compared on last year's cases"})
+    assert get(engine, "/models/mine")["gates_passed"] is False
+
+
+def test_the_history_tells_what_was_done_page_by_page(engine: Engine) -> None:
+    post(engine, "/models/activate/market-signal-v2", {"reason": "newer"})
+    ok(asked(engine, "PUT", "/models/market-signal-v1", KEY, {"tags": ["first"]}))
+    post(engine, "/models/market-signal/rollback", {"reason": "worse"})
+    ok(asked(engine, "DELETE", "/models/market-signal-v2", KEY))
+    whole = get(engine, "/models/market-signal-v1/history")["history"]
+    assert [one["deed"] for one in whole] == ["rolled_back", "edited", "archived", "activated", "registered"]
+    assert (whole[0]["reason"], whole[0]["by"]) == ("worse", "admin")
+    first = get(engine, "/models/market-signal-v2/history?limit=3")
+    rest = engine["models"].get(
+        "/models/market-signal-v2/history", params={"limit": 3, "cursor": first["cursor"]}
+    )
+    deeds = [one["deed"] for one in (*first["history"], *ok(rest)["history"])]
+    assert deeds == ["deleted", "archived", "activated", "registered"]
+    every = get(engine, "/models/market-signal/history?limit=100")["history"]
+    assert len(every) == len(whole) + len(deeds) + 1
+    problem(engine["models"].get("/models/none/history", headers=KEY), 404, "not-found")
+
+
+def test_stats_tell_calls_times_and_classes(engine: Engine) -> None:
+    empty = get(engine, "/models/market-signal-v1/stats?window=1h")
+    assert (empty["calls"], empty["p50_ms"], empty["classes"]) == (0, None, [])
+    for symbol in ("ABC", "ABD", "NEW"):
+        engine["predict"].get(f"/predict?symbol={symbol}")
+    engine.instance.measurements.publish()
+    engine.deliver("monitoring")
+    while engine.deliver("audit"):
+        pass
+    stats = get(engine, "/models/market-signal/stats")
+    assert (stats["model_id"], stats["window"], stats["errors"]) == ("market-signal-v1", "1d", 0)
+    assert (stats["calls"], stats["predictions"], stats["is_sample"]) == (2, 2, False)
+    assert 0 < stats["p50_ms"] <= stats["p95_ms"] <= stats["p99_ms"]
+    assert sum(one["count"] for one in stats["classes"]) == 2
+    assert sum(one["share"] for one in stats["classes"]) == pytest.approx(1)
+    assert get(engine, "/models/market-signal-v2/stats")["calls"] == 0
+    wrong = engine["models"].get("/models/market-signal-v1/stats?window=2w")
+    assert pointers(problem(wrong, 422, "invalid-input")) == ["?window"]
+
+
+def test_a_models_own_document_is_valid_and_its_example_call_works(engine: Engine) -> None:
+    version = registered_tabular(engine.instance.registry)
+    document = get(engine, f"/models/{version.id}/openapi.json")
+    OpenAPIV31SpecValidator(document).validate()
+    (path,) = document["paths"]
+    assert path == f"/models/{version.id}/predict"
+    body = document["paths"][path]["post"]["requestBody"]["content"]["application/json"]
+    Draft202012Validator(body["schema"]).validate(body["example"])
+    answer = ok(engine["predict"].post(path, json=body["example"], headers=KEY))
+    assert len(answer["predictions"]) == len(body["example"]["inputs"]) == 2
+    schema = document["paths"][path]["post"]["responses"]["200"]["content"]["application/json"]["schema"]
+    Draft202012Validator(schema).validate(answer)
+    row = {**body["example"]["inputs"][0], "age": "old"}
+    assert list(Draft202012Validator(body["schema"]).iter_errors({"inputs": [row]}))
+
+
+def test_a_market_models_document_is_valid_too(engine: Engine) -> None:
+    document = get(engine, "/models/market-signal-v1/openapi.json")
+    OpenAPIV31SpecValidator(document).validate()
+    assert list(document["paths"]) == ["/predict"]

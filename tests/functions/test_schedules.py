@@ -57,8 +57,8 @@ def test_the_catalogues_schedules_are_listed(scheduled: Engine) -> None:
         assert told == {"name": name, **schedule.model_dump(), "paused": False, "last_fired_at": None}
 
 
-def test_what_the_retraining_asks_for_is_a_training_request() -> None:
-    request = TrainingRequest.from_data(CATALOGUE["retrain"].data["request"])
+def test_what_the_retraining_asks_for_is_a_training_request(engine: Engine) -> None:
+    request = TrainingRequest.from_data(CATALOGUE["retrain"].data["request"], engine.instance.problems)
     assert (request.problem, request.activate) == ("market_signal", False)
 
 

@@ -1,10 +1,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
 
 import pytest
 
@@ -12,105 +11,10 @@ from shared.config import load_settings
 from shared.errors import NoActiveModel, NotFound, PackageRefused, PlatformUnavailable
 from shared.instance import Instance
 from shared.platform.connect import connect
-from shared.platform.ports import Blobs, Document, Documents, Event
-from shared.registry import Registry
-from shared.serving.models import LoadedModel, Models
+from shared.platform.ports import Event
+from shared.serving.models import LoadedModel
 from tests.packages import active, market_package, mend, registered, spoil
-
-CACHE_SECONDS = 5.0
-NAME = "market-signal"
-
-T = TypeVar("T")
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.seconds = 100.0
-
-    def __call__(self) -> float:
-        return self.seconds
-
-
-class CountingBlobs:
-    """Counts what is read, and fails when told to."""
-
-    def __init__(self, inner: Blobs) -> None:
-        self._inner = inner
-        self.read: list[str] = []
-        self.is_down = False
-
-    def get(self, name: str, *, sha256: str | None = None) -> bytes:
-        if self.is_down:
-            raise PlatformUnavailable("the blobs are down")
-        self.read.append(name.rpartition("/")[2])
-        return self._inner.get(name, sha256=sha256)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
-
-
-class FailingDocuments:
-    """Fails when told to."""
-
-    def __init__(self, inner: Documents) -> None:
-        self._inner = inner
-        self.is_down = False
-        self.reads = 0
-        self.when_asked: Callable[[], None] = lambda: None
-
-    def get(self, collection: str, id: str) -> Document | None:
-        self.when_asked()
-        if self.is_down:
-            raise PlatformUnavailable("the documents are down")
-        self.reads += 1
-        return self._inner.get(collection, id)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
-
-
-class Setting:
-    """Models over a real registry whose platform can be made to fail."""
-
-    def __init__(self, home: Path) -> None:
-        platform = connect(load_settings(mlengine_home=home))
-        self.home = home
-        self.clock = Clock()
-        self.alerts: list[tuple[str, str]] = []
-        self.documents = FailingDocuments(platform.documents)
-        self.blobs = CountingBlobs(platform.blobs)
-        self.registry = Registry(self.documents, self.blobs, platform.events, platform.now, platform.new_id)
-        self._runner = asyncio.Runner()
-        self.restart()
-
-    def restart(self, on_refused: Callable[[str, str], None] | None = None) -> None:
-        """A process that has nothing in memory."""
-        self.models = Models(
-            self.registry,
-            cache_seconds=CACHE_SECONDS,
-            monotonic=self.clock,
-            on_refused=on_refused or (lambda version, why: self.alerts.append((version, why))),
-        )
-        self.blobs.read.clear()
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        return self._runner.run(work)
-
-    def get(self, model: str = NAME) -> LoadedModel:
-        return self.run(self.models.get(model))
-
-    def later(self) -> LoadedModel:
-        """What is served when the pointer is due to be read again."""
-        self.clock.seconds += CACHE_SECONDS
-        return self.get()
-
-    def activate_second(self) -> None:
-        self.registry.activate("market-signal-v2", by="test")
-        self.blobs.read.clear()
-
-    @property
-    def refused(self) -> list[str]:
-        return [version for version, _ in self.alerts]
+from tests.serving.setting import CACHE_SECONDS, NAME, Setting
 
 
 @pytest.fixture
@@ -244,6 +148,14 @@ def test_a_refused_version_is_taken_when_it_is_mended_and_reloaded(setting: Sett
     assert setting.later().version_id == "market-signal-v1"
     setting.registry.touch(NAME, by="test")
     assert setting.later().version_id == "market-signal-v2"
+
+
+def test_a_reload_verifies_the_package_anew(setting: Setting) -> None:
+    before = setting.get()
+    setting.blobs.read.clear()
+    setting.registry.touch(NAME, by="test")
+    assert setting.later() is not before
+    assert setting.blobs.read.count("model.onnx") == 1
 
 
 def test_at_a_start_on_a_refused_version_the_one_before_stands_in(setting: Setting) -> None:

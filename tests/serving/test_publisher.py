@@ -79,3 +79,39 @@ def test_a_caller_who_goes_away_does_not_disturb_the_others() -> None:
 
     asyncio.run(scenario())
     assert events.batches == [["0", "1"]]
+
+
+def test_a_call_of_many_events_is_told_once_all_of_them_are_durable() -> None:
+    events = SlowEvents()
+    events.open.set()
+
+    async def scenario() -> None:
+        publisher = Publisher(events, "t")
+        await publisher.publish(*(event(i) for i in range(2 * MAX_BATCH + 10)))
+        assert [i for batch in events.batches for i in batch] == [str(i) for i in range(2 * MAX_BATCH + 10)]
+
+    asyncio.run(scenario())
+    assert [len(batch) for batch in events.batches] == [MAX_BATCH, MAX_BATCH, 10]
+
+
+class OnceOnly(SlowEvents):
+    """Fails after its first batch."""
+
+    def publish(self, topic: str, events: Sequence[Event]) -> None:
+        super().publish(topic, events)
+        self.failing = True
+
+
+def test_a_call_is_not_told_yes_where_only_its_first_events_are_durable() -> None:
+    events = OnceOnly()
+    events.open.set()
+
+    async def scenario() -> None:
+        publisher = Publisher(events, "t")
+        with pytest.raises(PlatformUnavailable):
+            await publisher.publish(*(event(i) for i in range(MAX_BATCH + 10)))
+        events.failing = False
+        await publisher.publish(event(7))
+
+    asyncio.run(scenario())
+    assert [len(batch) for batch in events.batches] == [MAX_BATCH, 1]

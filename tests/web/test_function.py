@@ -16,7 +16,6 @@ from shared.logs import configure_logs
 from shared.platform.ports import Event
 from shared.schema import Answer, Body, Query
 from shared.web import Call, Function
-from shared.web.route import BODY_LIMIT_BYTES
 from tests.asgi import AsgiClient
 from tests.conftest import ADMIN_KEY
 
@@ -127,9 +126,9 @@ def test_another_content_type_is_refused(client: AsgiClient) -> None:
 
 def test_a_body_above_the_limit_is_refused(client: AsgiClient) -> None:
     response = client.post(
-        "/predict/batch", content=b" " * (BODY_LIMIT_BYTES + 1), headers={"content-type": "application/json"}
+        "/predict/batch", content=b" " * (Body.limit_bytes + 1), headers={"content-type": "application/json"}
     )
-    assert str(BODY_LIMIT_BYTES) in problem(response, 413)["detail"]
+    assert str(Body.limit_bytes) in problem(response, 413)["detail"]
 
 
 def test_authorisation_comes_before_parsing(client: AsgiClient) -> None:

@@ -22,6 +22,7 @@ from tests.emulators import Emulators
 from tests.market.made import candles
 from tests.market.markets import Market, serving
 from tests.packages import active
+from tests.tabular_packages import NAME, ROW, active_tabular
 
 FRAMEWORK = {"functions_framework", "cloudevents", "deprecation", "packaging", "starlette", "anyio", "idna"}
 FLASK = {"flask", "werkzeug", "jinja2", "markupsafe", "itsdangerous", "blinker", "click"}
@@ -48,7 +49,9 @@ def environment(
     chosen = load_settings(mlengine_home=home)
     if request.param == "emulators":
         chosen = emulators.ready()
-    active(Instance(chosen, connect(chosen)).registry)
+    registry = Instance(chosen, connect(chosen)).registry
+    active(registry)
+    active_tabular(registry)
     with serving(Market(candles(200))) as market:
         yield {
             "PATH": os.environ["PATH"],
@@ -107,3 +110,27 @@ def test_a_first_request_imports_only_what_is_allowed(
     assert status == 200
     assert sorted(imported - allowed) == []
     assert sorted(allowed - imported) == [], "these aren't imported any more: narrow the list"
+
+
+ROWS = json.dumps({"model": NAME, "inputs": [ROW]})
+INSTANCES = json.dumps({"instances": [ROW]})
+TENSOR = {"name": "input", "shape": [1, 4], "datatype": "FP32", "data": [63, 145, 0, 0]}
+
+
+@pytest.mark.parametrize(
+    ("function", "path", "body"),
+    [
+        ("predict", "/predict", ROWS),
+        ("batch_predict", "/predict/batch", ROWS),
+        ("inference", f"/v2/models/{NAME}/infer", json.dumps({"inputs": [TENSOR]})),
+        ("inference", f"/invocations?model={NAME}", INSTANCES),
+    ],
+    ids=["predict", "batch_predict", "open inference protocol", "mlflow"],
+)
+def test_a_first_request_about_a_row_imports_no_more(
+    environment: dict[str, str], function: str, path: str, body: str
+) -> None:
+    status, imported = first_request(environment, function, ["POST", path, body])
+    assert status == 200
+    assert sorted(imported - PREDICTIONS) == []
+    assert imported >= {"onnxruntime", "numpy"}

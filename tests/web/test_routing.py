@@ -21,6 +21,18 @@ def test_fixed_paths_win_over_templates() -> None:
     assert routes().match("GET", "/models/a-v1") == ("show", {"id": "a-v1"})
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_of_templates_the_one_with_more_fixed_text_wins(turned: bool) -> None:
+    table: Routes[str] = Routes()
+    paths = ["/models/{model}", "/models/{model}:predict", "/models/{model}/versions/{version}"]
+    for path in paths[::-1] if turned else paths:
+        table.add("POST", path, path)
+    assert table.match("POST", "/models/heart:predict") == ("/models/{model}:predict", {"model": "heart"})
+    assert table.match("POST", "/models/heart") == ("/models/{model}", {"model": "heart"})
+    assert table.match("POST", "/models/a:predict:predict")[1] == {"model": "a:predict"}
+    assert table.match("POST", "/models/a/versions/2")[1] == {"model": "a", "version": "2"}
+
+
 def test_every_path_also_exists_under_the_api_prefix() -> None:
     assert routes().match("POST", "/api/v1/models/a/rollback") == ("rollback", {"name": "a"})
     assert routes().match("GET", "/api/v1/models/") == ("list", {})
