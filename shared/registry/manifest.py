@@ -65,13 +65,15 @@ class Manifest(Part):
     estimates with their intervals, of the hold-out and of the walk-forward. `memory` is how many candles
     before a row its features look back on; it, `horizon`, `timeframe` and `window` are None for
     problems without time. `columns` are what a tabular model takes, one per input of the graph; its
-    `feature_set` is "columns", with the hash of them.
+    `feature_set` is "columns", with the hash of them. `origin` says who made the model: the engine's own
+    training, or somebody elsewhere, who has uploaded it. No gate has judged the latter.
     """
 
     format_version: Literal[1] = FORMAT_VERSION
     name: Name
     problem: str
     kind: Literal["market", "tabular"]
+    origin: Literal["trained", "uploaded"] = "trained"
     feature_set: str
     feature_set_hash: str
     feature_names: tuple[str, ...] = Field(min_length=1)
@@ -98,7 +100,10 @@ class Manifest(Part):
 
     @model_validator(mode="after")
     def _gates_agree(self) -> Self:
-        if self.gates_passed != all(gate.passed for gate in self.gates):
+        if self.origin == "uploaded":
+            if self.gates or self.gates_passed:
+                raise ValueError("an uploaded model has met no gate, and so has passed none")
+        elif self.gates_passed != all(gate.passed for gate in self.gates):
             raise ValueError("gates_passed must say whether every one of `gates` passed")
         return self
 

@@ -16,7 +16,8 @@ from typing import TypeAlias
 from shared.errors import Conflict, GatesNotPassed, NoActiveModel
 from shared.platform.cas import retry_conflicts
 from shared.platform.ports import Create, Data, Document, Documents, Filter, NewId, Now, Order, Replace, Write
-from shared.registry.versions import Status, Version, Versions, to_text
+from shared.registry.history import Deed, HistoryEntry, to_text
+from shared.registry.versions import UPLOADED, Status, Version, Versions
 
 POINTERS = "active-models"
 PROMOTIONS = "promotions"
@@ -140,7 +141,7 @@ class Pointers:
             active = self.get(version.name)
             if active is not None and active.version_id == version.id:
                 return active.last
-            check_gates(version, active, allow_failed_gates=allow_failed_gates)
+            check_gates(version, active, allow_failed_gates=allow_failed_gates, reason=reason)
             history = () if active is None else (*active.history, active.version_id)
             return self._change(active, version, Action.ACTIVATED, history, by, reason, also)
 
@@ -225,25 +226,50 @@ class Pointers:
         )
         writes: list[Write] = [_point(active, promotion, history)]
         writes.append(Create(PROMOTIONS, promotion.id, promotion.to_data()))
+        writes.append(_told(promotion, version.id, Deed(action)))
         if replaced is not None:
             writes.append(self._versions.move(replaced, Status.ARCHIVED))
+            writes.append(_told(promotion, replaced, Deed.ARCHIVED))
         if action is not Action.RELOADED:
             writes.append(self._versions.move(version.id, Status.PRODUCTION))
         self._documents.commit([*writes, *also()])
         return promotion
 
 
-def check_gates(version: Version, active: Active | None, *, allow_failed_gates: bool) -> None:
-    """
+def check_gates(
+    version: Version, active: Active | None, *, allow_failed_gates: bool, reason: str = ""
+) -> None:
+    """No gate has judged an uploaded model: a human's word stands in for them, as the reason, which is kept.
+
     Raises:
-        GatesNotPassed: unless `allow_failed_gates`, which counts only where nothing is live.
+        GatesNotPassed: it failed its gates, unless `allow_failed_gates`, which counts only where nothing is
+            live; or it was uploaded, and no reason is given.
     """
+    if version.origin == UPLOADED:
+        if reason.strip():
+            return
+        raise GatesNotPassed(
+            f"{version.id} was uploaded: no gate has judged it, and only a human's word makes it live. Say "
+            "in 'reason' who vouches for it, and on what evidence."
+        )
     if version.gates_passed or (allow_failed_gates and active is None):
         return
     raise GatesNotPassed(
         f"{version.id} failed its gates ({', '.join(version.failed_gates)}) and can't be activated: "
         "train a better version."
     )
+
+
+def _told(promotion: Promotion, version_id: str, deed: Deed) -> Create:
+    return HistoryEntry(
+        f"{promotion.id}.{deed}",
+        promotion.name,
+        version_id,
+        deed,
+        promotion.at,
+        promotion.by,
+        promotion.reason,
+    ).write()
 
 
 def _point(active: Active | None, promotion: Promotion, history: tuple[str, ...]) -> Create | Replace:

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from shared.errors import AlreadyExists, Conflict, CorruptBlob, EngineError, NotFound, PackageRefused
 from shared.logs import LOGGER
 from shared.platform.ports import Blobs, Data, Documents, Event, Events, NewId, Now
+from shared.registry import history
+from shared.registry.history import Deed, HistoryPage
 from shared.registry.manifest import Manifest
 from shared.registry.package import MANIFEST, Package
 from shared.registry.promotions import Active, Also, Pointers, Promotion, PromotionPage, check_gates
-from shared.registry.versions import Version, VersionPage, Versions, check_name
+from shared.registry.versions import (
+    AlsoOf,
+    Registration,
+    Status,
+    Version,
+    VersionPage,
+    Versions,
+    check_name,
+    is_version_id,
+)
 
 SOURCE = "//mlengine/registry"
 REGISTERED = "model.registered"
@@ -26,22 +38,36 @@ class Registry:
     """
 
     def __init__(self, documents: Documents, blobs: Blobs, events: Events, now: Now, new_id: NewId) -> None:
-        self._versions = Versions(documents)
+        self._documents = documents
+        self._versions = Versions(documents, new_id)
         self._pointers = Pointers(documents, self._versions, now, new_id)
         self._blobs = blobs
         self._events = events
         self._now = now
 
-    def register(self, package: Package, *, created_by: str, run_id: str | None = None) -> Version:
-        """Keep `package` as the next version of its model.
+    def register(
+        self,
+        package: Package,
+        *,
+        created_by: str,
+        run_id: str | None = None,
+        owner: str | None = None,
+        description: str = "",
+        tags: Sequence[str] = (),
+        also: AlsoOf = lambda _: (),
+    ) -> Version:
+        """Keep `package` as the next version of its model. What `also` gives for the version is written in
+        the same batch.
 
         Raises:
             InvalidInput: not a name for a model.
+            Conflict: the name belongs to a model of another owner, or of another origin.
             PackageRefused: its files aren't what its manifest says.
         """
         check_name(package.manifest.name)
         self._store(package)
-        version = self._versions.add(package, created_at=self._now(), created_by=created_by, run_id=run_id)
+        registration = Registration(self._now(), created_by, run_id, owner, description, tuple(tags))
+        version = self._versions.add(package, registration, also)
         self._announce(REGISTERED, version.id, version.created_at, version.to_data())
         return version
 
@@ -56,8 +82,61 @@ class Registry:
         """Versions, newest first."""
         return self._versions.list(name, limit=limit, cursor=cursor)
 
+    def require_free(self, name: str, *, origin: str, owner: str | None) -> None:
+        """
+        Raises:
+            InvalidInput: not a name for a model.
+            Conflict: the name belongs to a model of another owner, or of another origin.
+        """
+        check_name(name)
+        self._versions.require_free(name, origin=origin, owner=owner)
+
+    def edit(
+        self, version_id: str, *, description: str | None, tags: Sequence[str] | None, by: str
+    ) -> Version:
+        """Change what people say of a version; None leaves it.
+
+        Raises:
+            NotFound: no such version.
+        """
+
+        def change(version: Version) -> Version:
+            changed = replace(
+                version,
+                description=version.description if description is None else description,
+                tags=version.tags if tags is None else tuple(tags),
+            )
+            return version if changed == version else changed
+
+        return self._versions.change(version_id, change, deed=Deed.EDITED, at=self._now(), by=by)
+
+    def delete(self, version_id: str, *, by: str, reason: str = "") -> Version:
+        """Archive a version, and leave it out of lists; deleting twice is fine. Its bytes stay, since audited
+        predictions refer to them, and whoever activates it has it back.
+
+        Raises:
+            NotFound: no such version.
+            Conflict: it is live.
+        """
+        at = self._now()
+
+        def change(version: Version) -> Version:
+            active = self.active(version.name)  # after the version was read: an activation since replaces it
+            if active is not None and active.version_id == version.id:
+                raise Conflict(f"{version.id} is live, and can't be deleted: activate another version first.")
+            if version.is_deleted:
+                return version
+            return replace(version, status=Status.ARCHIVED, deleted_at=history.to_text(at), deleted_by=by)
+
+        return self._versions.change(version_id, change, deed=Deed.DELETED, at=at, by=by, reason=reason)
+
+    def history(self, id: str, *, limit: int = 100, cursor: str | None = None) -> HistoryPage:
+        """What was done to a version, or by a model's name to all of its versions, newest first."""
+        ask = history.of_version if is_version_id(id) else history.of_model
+        return ask(self._documents, id, limit=limit, cursor=cursor)
+
     def of_run(self, run_id: str) -> Sequence[Version]:
-        """The versions that a training run has registered."""
+        """The versions that a training run, or an upload, has registered."""
         return self._versions.of_run(run_id)
 
     def describe(self, id: str) -> tuple[Version, Manifest]:
@@ -121,8 +200,8 @@ class Registry:
         """Make a version live, after checking its bytes and its golden vectors again.
 
         What is live already stays so, and the change that made it live is given again.
-        `allow_failed_gates` counts only where nothing is live: for the first start. What `also` gives is
-        written in the same batch as the change.
+        `allow_failed_gates` counts only where nothing is live: for the first start. An uploaded version needs
+        a `reason`, since no gate has judged it. What `also` gives is written in the same batch as the change.
 
         Raises:
             NotFound: no such version.
@@ -133,7 +212,7 @@ class Registry:
         active = self.active(version.name)
         if active is not None and active.version_id == version_id:
             return active.last
-        check_gates(version, active, allow_failed_gates=allow_failed_gates)
+        check_gates(version, active, allow_failed_gates=allow_failed_gates, reason=reason)
         self._verify(version)
         promotion = self._pointers.activate(
             version, by=by, reason=reason, allow_failed_gates=allow_failed_gates, also=also
@@ -145,7 +224,7 @@ class Registry:
 
         Raises:
             NoActiveModel
-            Conflict: there is none before, or the present one was replaced meanwhile.
+            Conflict: there is none before, it was deleted, or the present one was replaced meanwhile.
             PackageRefused: the one before isn't what it was; nothing has changed.
         """
         active = self._pointers.require(name)
@@ -154,6 +233,11 @@ class Registry:
                 f"{active.version_id} is the first live version of {name!r}: there is none before it."
             )
         version = self.get(active.previous)
+        if version.is_deleted:
+            raise Conflict(
+                f"{version.id} was live before, and {version.deleted_by} has deleted it: activate it by its "
+                "id, if that is what you want."
+            )
         self._verify(version)
         return self._announced(self._pointers.roll_back(active, version, by=by, reason=reason))
 

@@ -103,5 +103,5 @@ def _counted(instance: Instance, week: Week) -> Predictions:
     for document in islice(pages(read), MAX_PREDICTIONS):
         days[str(document.data["made_at"])[:10]] += 1
         models[str(document.data["model_id"])] += 1
-        signals[str(document.data.get("signal"))] += 1
+        signals[str(document.data.get("signal") or document.data.get("label"))] += 1
     return Predictions(days, models, signals, is_cut=days.total() == MAX_PREDICTIONS)

@@ -24,7 +24,7 @@ _DAYS_A_MONTH: Final = 365 / 12
 
 
 def predictions(source: Source) -> Section:
-    """How many were answered: per day, model and signal."""
+    """How many were answered: per day, model, and signal or label."""
     found = source.predictions
     if not found.total:
         return Section(title="Predictions", headline="No predictions this week.", state=State.EMPTY)
@@ -38,7 +38,7 @@ def predictions(source: Source) -> Section:
         bars=(Bars("Predictions per day", days),),
         tables=(
             Table("By model", ("Model", "Predictions", "Share"), _shares(found.models)),
-            Table("By signal", ("Signal", "Predictions", "Share"), _shares(found.signals)),
+            Table("By answer", ("Signal or label", "Predictions", "Share"), _shares(found.signals)),
         ),
     )
 
