@@ -23,6 +23,7 @@ from shared.cli.commands import (
     models,
     performance,
     predictions,
+    problems,
     reports,
     schedules,
     scoring,
@@ -74,6 +75,7 @@ app.callback()(common)
 for module in (
     engine,
     data,
+    problems,
     training,
     models,
     predictions,

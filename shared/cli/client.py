@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
-from urllib.parse import quote
+from urllib.parse import quote, urljoin
 
 from shared.cli.credentials import Credentials, Login
 from shared.cli.problem import CliProblem, ExitCode, problem, wrong_usage
@@ -56,6 +56,37 @@ class Client:
     ) -> Document:
         return self._json(self._call("POST", path, json=dict(body or {}), read_seconds=answer_seconds))
 
+    def put(self, path: str, body: Mapping[str, Any]) -> Document:
+        return self._json(self._call("PUT", path, json=dict(body)))
+
+    def put_file(self, path: str, content: bytes, media_type: str, **query: str) -> Document:
+        """The answer to a PUT whose body is a file."""
+        headers = {"content-type": media_type}
+        return self._json(self._call("PUT", path, content=content, params=query, more_headers=headers))
+
+    def post_file(self, path: str, content: bytes, media_type: str, **query: str) -> Document:
+        """The answer to a POST whose body is a file."""
+        headers = {"content-type": media_type}
+        return self._json(self._call("POST", path, content=content, params=query, more_headers=headers))
+
+    def put_to(self, url: str, content: bytes, headers: Mapping[str, str]) -> None:
+        """Put a file to an address that the engine gave for it: of a store, or of its own. It is its own
+        permission, so nothing of ours goes along.
+        """
+        import httpx
+
+        with self._translated(ANSWER_SECONDS):
+            answer = httpx.request(
+                "PUT",
+                urljoin(self.target.url + "/", url),
+                content=content,
+                headers=dict(headers),
+                timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
+                trust_env=not self.target.is_here,
+            )
+        if not answer.is_success:
+            raise self._refusal(answer)
+
     def delete(self, path: str, **query: Any) -> Document:
         return self._json(self._call("DELETE", path, params=query))
 
@@ -92,12 +123,18 @@ class Client:
         return answer
 
     def _send(
-        self, method: str, path: str, *, read_seconds: float = ANSWER_SECONDS, **options: Any
+        self,
+        method: str,
+        path: str,
+        *,
+        read_seconds: float = ANSWER_SECONDS,
+        more_headers: Mapping[str, str] | None = None,
+        **options: Any,
     ) -> httpx.Response:
         import httpx
 
         timeout = httpx.Timeout(read_seconds, connect=CONNECT_SECONDS)
-        headers = self._authorization(path)
+        headers = {**self._authorization(path), **(more_headers or {})}
         with self._translated(read_seconds):
             answer = self._http.request(method, path, timeout=timeout, headers=headers, **options)
         is_known = self._replay_now is not None

@@ -1,4 +1,4 @@
-"""Follows what the engine does on its own, a run, a scoring or a report: bars while it works, and its end."""
+"""Follows what the engine does on its own (runs, scorings, reports, uploads): bars, and how it ended."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ class _Stages:
 
 
 class _Share:
-    """One bar of the symbols that are done for who watches, a line at each tenth of them elsewhere."""
+    """One bar of what is done for who watches, a line at each tenth of it elsewhere."""
 
     def __init__(self, output: Output, progress: Progress) -> None:
         self._output = output
@@ -131,21 +131,21 @@ class _Share:
 
     def show(self, scoring: Document) -> None:
         now = scoring["progress"]
-        done, symbols = now["scored"] + now["failed"], now["symbols"]
-        if not symbols:
+        done, items, unit = now["scored"] + now["failed"], now["items"], scoring["unit"]
+        if not items:
             return
-        message = f"{now['tasks_ended']} of {now['tasks']} tasks ended, {now['failed']} symbols failed"
-        self._progress.update(
-            self._task, description="scoring", completed=done, total=symbols, message=message
-        )
-        tenth = 10 * done // symbols
+        message = f"{now['tasks_ended']} of {now['tasks']} tasks ended, {now['failed']} {unit} failed"
+        self._progress.update(self._task, description="scoring", completed=done, total=items, message=message)
+        tenth = 10 * done // items
         if not self._output.is_watched and tenth > self._told:
             self._told = tenth
-            self._output.note(f"scored {done} of {symbols} symbols; {message}")
+            self._output.note(f"scored {done} of {items} {unit}; {message}")
 
 
 class _Pulse:
     """One bar that moves for who watches, a line at each change of status elsewhere."""
+
+    work = "report"
 
     def __init__(self, output: Output, progress: Progress) -> None:
         self._output = output
@@ -155,15 +155,22 @@ class _Pulse:
 
     def show(self, work: Document) -> None:
         status = work["status"]
-        self._progress.update(self._task, description=status, message=work["title"])
+        self._progress.update(self._task, description=status, message=work.get("title", ""))
         if not self._output.is_watched and status != self._told and not work["finished_at"]:
             self._told = status
-            self._output.note(f"The report is {status}.")
+            self._output.note(f"The {self.work} is {status}.")
+
+
+class _Conversion(_Pulse):
+    """As `_Pulse`, of an upload."""
+
+    work = "upload"
 
 
 RUN: Final = Work("run", "/admin/train/status/{}", "/admin/train/{}/cancel", "runs", _Stages)
 SCORING: Final = Work("scoring", "/predict/jobs/{}", "/predict/jobs/{}/cancel", "scorings", _Share)
 REPORT: Final = Work("report", "/reports/{}/state", None, "reports", _Pulse)
+UPLOAD: Final = Work("upload", "/models/uploads/{}", None, "models uploads", _Conversion)
 
 
 def _ask(session: Session, work: Work, id: str) -> None:

@@ -87,6 +87,7 @@ _NEXT: Final = (
     ("forbidden", "", "export MLENGINE_API_KEY=<a key of that role>"),
     ("not-enough-candles", "/train", "mlengine ingest"),
     ("not-found", "/models?/", "mlengine models"),
+    ("not-found", "/problems/", "mlengine problem list"),
     ("not-found", "/monitoring/drift", "mlengine drift check"),
     ("not-found", "/admin/drift", "mlengine models"),
     ("not-found", "/admin/train/", "mlengine runs"),

@@ -38,16 +38,40 @@ class Collection:
         return len(self.migrations) + 1
 
 
+def _of_everybody(data: Data) -> Data:
+    """Versions and names from before there were uploads: trained here, and nobody's own."""
+    return {**data, "origin": "trained", "owner": None}
+
+
+def _undescribed(data: Data) -> Data:
+    return {**_of_everybody(data), "description": "", "tags": [], "deleted_at": None, "deleted_by": None}
+
+
+def _of_items(data: Data) -> Data:
+    """Tasks from before files were scored: of symbols."""
+
+    def renamed(fields: Data) -> Data:
+        return {("items" if name == "symbols" else name): value for name, value in fields.items()}
+
+    return {**renamed(data), "parts": [renamed(part) for part in data["parts"]]}
+
+
 COLLECTIONS: Final[Mapping[str, Collection]] = MappingProxyType(
     {
         # In this order they are backed up: a pointer before what it points to, which was written before it.
         "active-models": Collection("which version of each model is live"),
         "promotions": Collection("every change of what is live"),
-        "model-versions": Collection("the registered versions"),
-        "model-counters": Collection("the last version number of each model"),
+        "model-versions": Collection("the registered versions", migrations=(_undescribed,)),
+        "model-counters": Collection(
+            "the last version number of each model, and whose it is", migrations=(_of_everybody,)
+        ),
+        "model-history": Collection("what was done to each version"),
+        "uploads": Collection("models that users have uploaded: what they sent, and what became of it"),
+        "problems": Collection("problems that were declared, with the names of their data"),
         "runs": Collection("training runs"),
-        "scorings": Collection("scorings of many symbols: what was asked, and how they ended"),
-        "scoring-tasks": Collection("how far each task of a scoring is"),
+        "searches": Collection("what the studies of a search for hyper-parameters have tried"),
+        "scorings": Collection("scorings of symbols or of files: what was asked, and how they ended"),
+        "scoring-tasks": Collection("how far each task of a scoring is", migrations=(_of_items,)),
         "candles": Collection("which Parquet parts hold each symbol's candles"),
         "candle_tails": Collection("each symbol's last candles"),
         "candle-findings": Collection("how often each symbol's candles had which findings, by session"),

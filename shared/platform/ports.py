@@ -159,6 +159,25 @@ class BlobInfo:
     sha256: str
 
 
+@dataclass(frozen=True, slots=True)
+class BlobPart:
+    """Some of a blob's bytes, and how many it has in all."""
+
+    content: bytes
+    total_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class UploadUrl:
+    """How somebody without any other right puts one blob: one request with these headers, and the content as
+    its body. Whoever has it may use it: it is a secret for as long as it is good.
+    """
+
+    url: str
+    method: str
+    headers: Mapping[str, str]
+
+
 class Blobs(Protocol):
     """Immutable named bytes. A name is `/`-separated parts of letters, digits and `._=^-`.
 
@@ -183,12 +202,33 @@ class Blobs(Protocol):
         """
         ...
 
+    def part(self, name: str, *, start: int, size_bytes: int) -> BlobPart:
+        """At most `size_bytes` (1 or more) of the content from `start` on; none where it ends before.
+
+        A checksum is of a whole, so a part is taken as it comes. It reads what `list` doesn't show, too.
+
+        Raises:
+            NotFound: no such name.
+        """
+        ...
+
     def list(self, prefix: str) -> Iterator[BlobInfo]:
         """Everything whose name begins with `prefix`, by name."""
         ...
 
     def delete(self, name: str) -> None:
         """Remove; nothing happens when it isn't there."""
+        ...
+
+    def upload_url(self, name: str, *, size_bytes: int, seconds: int) -> UploadUrl | None:
+        """Lets somebody put a blob of this size under this free name by themselves, within so many seconds.
+        None where the store has no address of its own.
+
+        Nobody has checked what comes so: it isn't listed, and `get` needs to be told its sha256.
+
+        Raises:
+            InvalidInput: not a name.
+        """
         ...
 
 
@@ -286,6 +326,17 @@ class Identities(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """What is published when: `data` on `topic`, whenever `cron` says so in `timezone`."""
+
+    purpose: str
+    cron: str
+    timezone: str
+    topic: str
+    data: Data
+
+
 @dataclass(frozen=True, slots=True)
 class ScheduleState:
     """A schedule as the platform has it: `cron` in `timezone` publishes `data` on `topic`.
@@ -306,9 +357,10 @@ class ScheduleState:
 
 
 class Schedules(Protocol):
-    """The schedules of the functions catalogue, as they were set up here.
+    """The schedules of the functions catalogue, as they were set up here, and those made while it runs.
 
-    Setting them up is the infrastructure's work: Terraform's in the cloud, the twin's at its start.
+    Setting up the first is the infrastructure's work: Terraform's in the cloud, the twin's at its start. It
+    leaves the others alone, whose names begin with `shared.platform.scheduling.MADE`.
     """
 
     def list(self) -> Sequence[ScheduleState]:
@@ -336,6 +388,22 @@ class Schedules(Protocol):
 
         Raises:
             NotFound: no such schedule.
+        """
+        ...
+
+    def put(self, name: str, schedule: Schedule) -> None:
+        """Have this schedule, in place of the one of that name before. What is paused stays so.
+
+        Raises:
+            InvalidInput: not a name of one made while the engine runs, or not a cron or a time zone.
+        """
+        ...
+
+    def delete(self, name: str) -> None:
+        """Have it no longer; nothing happens when it isn't there.
+
+        Raises:
+            InvalidInput: not a name of one made while the engine runs.
         """
         ...
 

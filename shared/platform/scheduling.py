@@ -13,10 +13,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 from zoneinfo import ZoneInfo
 
+from shared.errors import InvalidInput
 from shared.platform.ports import Data
 
 NAME: Final = r"[a-z][a-z0-9-]{0,62}"
 """How schedules may be called: also what Cloud Scheduler takes as part of a job's name."""
+
+MADE: Final = "problem-"
+"""How the names of schedules begin that are made while the engine runs, and of no others."""
 
 MAKE_UP: Final = timedelta(hours=1)
 """Of the times that passed while nobody looked, the latest still fires if it is less than that ago."""
@@ -78,6 +82,31 @@ def check_timezone(timezone: str) -> None:
         ZoneInfo(timezone)
     except (OSError, KeyError, ValueError) as error:  # a folder of it, unknown, or not a name
         raise ValueError(f"a time zone is a name such as Etc/UTC, found {timezone!r}") from error
+
+
+def check_made(name: str) -> None:
+    """That a schedule of this name may be made, changed or taken away while the engine runs.
+
+    Raises:
+        InvalidInput
+    """
+    if not re.fullmatch(NAME, name) or not name.startswith(MADE):
+        raise InvalidInput(
+            f"A schedule that is made here is called {MADE} with lower-case letters, digits and hyphens, "
+            f"found {name!r}."
+        )
+
+
+def check_schedule(schedule: Planned) -> None:
+    """
+    Raises:
+        InvalidInput: its cron or its time zone isn't one.
+    """
+    try:
+        check_cron(schedule.cron)
+        check_timezone(schedule.timezone)
+    except ValueError as error:
+        raise InvalidInput(f"The schedule isn't one: {error}.") from error
 
 
 def fires(cron: str, timezone: str, after: datetime) -> Iterator[datetime]:

@@ -31,6 +31,7 @@ TOPICS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "training.requested": ("training",),
         "training.finished": (),
         "scoring.requested": ("scoring",),
+        "uploads.requested": ("uploads",),
         "reports.requested": ("reports",),
         "drift.requested": ("drift",),
         "drift.reported": (),

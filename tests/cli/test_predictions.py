@@ -113,3 +113,43 @@ def test_features_are_numbered_where_nobody_knows_their_names(
 def test_ids_are_sent_as_one_part_of_the_path(mlengine: Mlengine, script: Script) -> None:
     mlengine("predictions", "show", "../models?x")
     assert script.seen[0].path == "/predictions/..%2Fmodels%3Fx"
+
+
+OF_ROW = {
+    "prediction_id": "p7",
+    "made_at": "2024-05-02T09:31:00+00:00",
+    "kind": "tabular",
+    "problem": "heart_disease",
+    "model_id": "heart-disease-v2",
+    "model_name": "heart-disease",
+    "label": "present",
+    "probability": 0.7064,
+    "probabilities": [0.2936, 0.7064],
+    "features": [63.0, None],
+    "gates_passed": True,
+    "package_hash": "a" * 64,
+    "feature_set_hash": "b" * 64,
+    "latency_ms": 1.25,
+    "request_id": "r1",
+    "caller": "admin",
+    "function": "predict",
+    "trace_id": "c" * 32,
+}
+
+
+def test_predictions_of_rows_are_listed_beside_those_of_symbols(
+    mlengine: Mlengine, script: Script, lines: Lines
+) -> None:
+    both = answer("predictions")
+    script.answers("GET /predictions/recent", {**both, "predictions": [OF_ROW, *both["predictions"]]})
+    shown = lines(mlengine("predictions").stdout)
+    assert any(line.startswith("2024-05-02 09:31 a row present 0.706") for line in shown)
+    assert any(line.startswith("2024-05-02 09:31 AAPL ▲ up 0.532") for line in shown)
+
+
+def test_a_prediction_of_a_row_is_shown(mlengine: Mlengine, script: Script, lines: Lines) -> None:
+    script.answers("GET /predictions/p7", {"prediction": OF_ROW})
+    shown = lines(mlengine("predictions", "show", "p7").stdout)
+    assert shown[0] == "present P(present) 70.6%"
+    assert "probabilities 0.294, 0.706" in shown
+    assert shown[-2:] == ["0 63", "1 -"]

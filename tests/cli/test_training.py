@@ -195,3 +195,47 @@ def test_cancelling_tells_what_became_of_it(
 ) -> None:
     script.answers(f"POST /admin/train/{RUN}/cancel", answer(f"run_{state}"))
     assert mlengine("runs", "cancel", RUN).stdout == f"Run {RUN} {told}.\n"
+
+
+def test_a_search_is_asked_for_with_its_bounds(mlengine: Mlengine, script: Script) -> None:
+    script.answers("POST /admin/train", answer("run_queued"))
+    words = ("--search", "30", "--search-seconds", "90", "--search-tasks", "4")
+    mlengine("train", "--problem", "churn", "--no-follow", *words)
+    (asked,) = script.requests("POST /admin/train")
+    assert asked.body["search"] == {"trials": 30, "seconds": 90, "tasks": 4}
+
+
+def test_a_tabular_run_is_shown_by_its_cross_validation(
+    mlengine: Mlengine, script: Script, lines: Lines
+) -> None:
+    def told(value: float) -> dict[str, float]:
+        return {"value": value, "low": value - 0.05, "high": value + 0.05}
+
+    run = answer("run_succeeded")
+    model = {"auc": told(0.91), "f1": told(0.81), "log_loss": told(0.38)}
+    run["result"]["metrics"] = {
+        "primary": "f1",
+        "selected": "logistic_regression",
+        "cross_validation": {
+            "rows": 303,
+            "folds": 5,
+            "repeats": 10,
+            "model": model,
+            "gains": {"accuracy": told(0.3)},
+            "candidates": {"logistic_regression": model, "lightgbm": {**model, "auc": told(0.9)}},
+            "baselines": {"majority": {"f1": told(0.0)}, "prior": {"log_loss": told(0.69)}},
+        },
+    }
+    script.answers(STATUS, run)
+    result = mlengine("runs", "show", RUN)
+    shown = lines(result.stdout)
+    assert "303 rows, 10 times 5-fold cross-validation" in shown
+    assert "F1 0.810 [0.760, 0.860] 0.000 -" in shown
+    assert "Accuracy gain 0.300 [0.250, 0.350]" in shown
+    assert [line.split()[1] for line in shown if line.startswith("→ ")] == ["logistic_regression"]
+
+
+def test_the_repeats_of_a_cross_validation_can_be_given(mlengine: Mlengine, script: Script) -> None:
+    script.answers("POST /admin/train", answer("run_queued"), status=202)
+    mlengine("train", "--problem", "heart_disease", "--cv-repeats", "2", "--no-follow")
+    assert script.seen[0].body == {"problem": "heart_disease", "activate": False, "cv_repeats": 2}

@@ -5,12 +5,13 @@ import random
 import re
 from concurrent.futures import ThreadPoolExecutor
 
+import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.errors import AlreadyExists, CorruptBlob, InvalidInput, NotFound
-from shared.platform.ports import BlobInfo, Blobs
+from shared.platform.ports import BlobInfo, BlobPart, Blobs
 from tests.contracts.platforms import Place
 from tests.contracts.racing import kill_while_busy, race
 from tests.contracts.workers import put_blobs
@@ -40,6 +41,23 @@ def test_a_large_blob_comes_back_whole(blobs: Blobs) -> None:
     assert digest == sha256(content)
     assert blobs.get("large", sha256=digest) == content
     assert list(blobs.list("large")) == [BlobInfo("large", 20_000_000, digest)]
+
+
+@pytest.mark.parametrize(
+    ("start", "size_bytes", "found"),
+    [(0, 3, b"abc"), (2, 2, b"cd"), (4, 100, b"ef"), (5, 1, b"f"), (6, 1, b""), (99, 5, b"")],
+)
+def test_a_part_is_what_there_is_of_it(blobs: Blobs, start: int, size_bytes: int, found: bytes) -> None:
+    blobs.put("a/b.bin", b"abcdef")
+    assert blobs.part("a/b.bin", start=start, size_bytes=size_bytes) == BlobPart(found, 6)
+
+
+def test_there_is_no_part_of_nothing(blobs: Blobs) -> None:
+    blobs.put("empty", b"")
+    assert blobs.part("empty", start=0, size_bytes=1) == BlobPart(b"", 0)
+    for name in ("nope", "../empty", ""):
+        with pytest.raises(NotFound):
+            blobs.part(name, start=0, size_bytes=1)
 
 
 def test_a_name_is_written_once(blobs: Blobs) -> None:
@@ -171,3 +189,20 @@ def test_a_killed_writer_leaves_whole_blobs_and_all_it_was_told_are_there(place:
         for name in found:
             number = name.removesuffix(".bin").rpartition("/")[2]
             assert place.blobs.get(name) == f"{number},".encode() * 100_000
+
+
+def test_a_blob_is_put_by_its_url_alone_where_the_store_has_one(blobs: Blobs) -> None:
+    content = b"a model"
+    url = blobs.upload_url("uploads/a", size_bytes=len(content), seconds=60)
+    if url is None:
+        return
+    for status in (200, 412):
+        answer = httpx.request(url.method, url.url, headers=dict(url.headers), content=content)
+        assert answer.status_code == status
+    assert blobs.get("uploads/a", sha256=sha256(content)) == content
+    assert names(blobs) == []  # nobody has checked it
+
+
+def test_no_url_is_made_for_what_is_no_name(blobs: Blobs) -> None:
+    with pytest.raises(InvalidInput):
+        blobs.upload_url("../a", size_bytes=1, seconds=60)

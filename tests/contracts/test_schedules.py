@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,9 +12,9 @@ import pytest
 
 from infra.emulators.scheduler import set_up
 from infra.local.scheduler import Scheduler
-from shared.errors import NotFound
+from shared.errors import InvalidInput, NotFound
 from shared.platform.local.schedules import DocumentSchedules
-from shared.platform.ports import Event, Schedules, ScheduleState
+from shared.platform.ports import Event, Schedule, Schedules, ScheduleState
 from tests.contracts.beds import Bed
 from tests.contracts.platforms import Place
 from tests.contracts.racing import race
@@ -278,6 +278,69 @@ def test_the_same_set_up_again_misses_no_time(timetable: Timetable) -> None:
     timetable.set_up(it=plan)
     timetable.turn(START + 6 * MINUTE)
     assert len(timetable.heard()) == 1
+
+
+MADE = Schedule(
+    purpose="Trains churn.", cron="0 4 * * *", timezone="Etc/UTC", topic="asked", data={"request": {"é": 1}}
+)
+
+
+@pytest.fixture
+def made(timetable: Timetable) -> Iterator[str]:
+    """The name of a schedule that was made while the engine ran."""
+    timetable.schedules.put("problem-churn", MADE)
+    yield "problem-churn"
+    timetable.schedules.delete("problem-churn")
+
+
+def test_one_that_is_made_fires_like_the_others(timetable: Timetable, made: str) -> None:
+    at = datetime(2031, 3, 4, 4, 0, tzinfo=UTC)
+    assert timetable.state(made).next_fire_at == at
+    timetable.turn(at)
+    assert [one.data for one in timetable.heard()] == [{"request": {"é": 1}}]
+    timetable.schedules.fire(made)
+    assert len(timetable.heard()) == 1
+
+
+def test_one_that_is_made_again_has_what_was_said_last_and_stays_paused(
+    timetable: Timetable, made: str
+) -> None:
+    timetable.schedules.pause(made)
+    timetable.schedules.put(made, replace(MADE, cron="30 5 * * *", data={}))
+    state = timetable.state(made)
+    assert (state.cron, state.data, state.paused, state.next_fire_at) == ("30 5 * * *", {}, True, None)
+    timetable.schedules.resume(made)
+    assert timetable.state(made).next_fire_at == datetime(2031, 3, 4, 5, 30, tzinfo=UTC)
+
+
+def test_setting_up_leaves_what_was_made(timetable: Timetable, made: str) -> None:
+    timetable.set_up(daily=Plan())
+    assert [state.name for state in timetable.schedules.list()] == ["daily", made]
+
+
+def test_what_is_deleted_is_gone_and_may_be_deleted_again(timetable: Timetable, made: str) -> None:
+    timetable.schedules.delete(made)
+    timetable.schedules.delete(made)
+    assert timetable.schedules.list() == []
+    timetable.turn(datetime(2031, 3, 4, 4, 0, tzinfo=UTC))
+    assert timetable.heard() == []
+
+
+@pytest.mark.parametrize("name", ["daily", "problem", "problem-Churn", "problem-a/b", "problem-" + "x" * 60])
+def test_only_those_with_their_own_kind_of_name_are_made_and_deleted(timetable: Timetable, name: str) -> None:
+    timetable.set_up(daily=Plan())
+    with pytest.raises(InvalidInput, match="problem-"):
+        timetable.schedules.put(name, MADE)
+    with pytest.raises(InvalidInput, match="problem-"):
+        timetable.schedules.delete(name)
+    assert [state.name for state in timetable.schedules.list()] == ["daily"]
+
+
+@pytest.mark.parametrize("change", [{"cron": "60 4 * * *"}, {"cron": "daily"}, {"timezone": "Mars"}])
+def test_what_never_fires_isnt_made(timetable: Timetable, change: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInput, match=next(iter(change.values()))[:5].replace("*", ".")):
+        timetable.schedules.put("problem-churn", replace(MADE, **change))
+    assert timetable.schedules.list() == []
 
 
 def test_another_process_finds_the_same(timetable: Timetable, place: Place) -> None:

@@ -16,7 +16,7 @@ from shared.platform.local.documents import SqliteDocuments
 from shared.platform.local.events import SqliteEvents
 from shared.platform.local.schedules import LEASE, DocumentSchedules
 from shared.platform.ports import Event, JobState, JobStatus
-from shared.serving.scoring_records import ScoringRequest
+from shared.serving.scoring_records import SymbolsRequest
 from shared.serving.scorings import Scorings
 from shared.training.runs import RunProgress, Runs, RunStatus
 from tests.infra.firing import Plan
@@ -83,7 +83,7 @@ def test_a_scoring_that_beats_lives_however_many_days_the_replay_plays_meanwhile
     documents: SqliteDocuments, clocks: Clocks
 ) -> None:
     scorings = Scorings(documents, clocks.now, wall=clocks.wall)
-    scorings.create("s", ScoringRequest(model="market-signal-v1"))
+    scorings.create("s", SymbolsRequest(model="market-signal-v1"))
     scorings.start("s")
     task = scorings.claim("s", 0, "w")
     scorings.beat(task)

@@ -1,4 +1,4 @@
-"""`models`, `activate`, `rollback`, `promotions` and `reload`."""
+"""`models` with all that is done to one, `activate`, `rollback`, `promotions` and `reload`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from shared.cli.client import path_part
+from shared.cli.commands import uploads
 from shared.cli.commands.training import PANEL
 from shared.cli.problem import problem, wrong_usage
 from shared.cli.session import Session, command, group
@@ -22,10 +23,15 @@ Cursor = Annotated[str | None, typer.Option(help="Go on where the last answer en
 
 
 def register(app: typer.Typer) -> None:
-    group_app = typer.Typer(help="The models: list, show, report.")
+    group_app = typer.Typer(help="The models: list, show, upload, describe, delete, and how they are used.")
     group(group_app)(models)
     command(group_app, "show")(show)
     command(group_app, "report")(report)
+    command(group_app, "describe")(describe)
+    command(group_app, "delete")(delete)
+    command(group_app, "stats")(stats)
+    command(group_app, "history")(history)
+    uploads.register(group_app)
     app.add_typer(group_app, name="models", rich_help_panel=PANEL)
     command(app, "activate", PANEL)(activate)
     command(app, "rollback", PANEL)(rollback)
@@ -74,6 +80,53 @@ def report(
     from shared.cli.views.models import report_saved
 
     session.output.show({"id": version_id, "file": str(file), "size_bytes": len(page)}, report_saved)
+
+
+def describe(
+    session: Session,
+    id: VersionId,
+    description: Annotated[str | None, typer.Option(help="What it is for.")] = None,
+    tags: Annotated[
+        list[str] | None, typer.Option("--tag", help="A word to find it by; all of them, each with --tag.")
+    ] = None,
+) -> None:
+    """Change the description or the tags of a version."""
+    given = {"description": description, "tags": tags or None}
+    body = {name: value for name, value in given.items() if value is not None}
+    if not body:
+        raise wrong_usage("Nothing is to be changed: give --description or --tag.")
+    document = session.client.put(f"/models/{path_part(id)}", body)
+    from shared.cli.views.models import edited
+
+    session.output.show(document, edited)
+
+
+def delete(session: Session, id: VersionId) -> None:
+    """Archive a version and leave it out of lists. A live one can't be deleted."""
+    document = session.client.delete(f"/models/{path_part(id)}")
+    from shared.cli.views.models import deleted
+
+    session.output.show(document, deleted)
+
+
+def stats(
+    session: Session,
+    id: VersionOrName,
+    window: Annotated[str, typer.Option(help="How far back: 5m, 1h or 1d.")] = "1d",
+) -> None:
+    """Tell how a version was used: calls, how long they took, what was answered."""
+    document = session.client.get(f"/models/{path_part(id)}/stats", window=window)
+    from shared.cli.views.models import stats as view
+
+    session.output.show(document, view)
+
+
+def history(session: Session, id: VersionOrName, limit: Limit = 50, cursor: Cursor = None) -> None:
+    """Tell what was done to a version, or to all versions of a model."""
+    document = session.client.get(f"/models/{path_part(id)}/history", limit=limit, cursor=cursor)
+    from shared.cli.views.models import history as view
+
+    session.output.show_page(document, view)
 
 
 def _save(file: Path, content: bytes) -> None:

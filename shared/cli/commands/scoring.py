@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import hashlib
+from pathlib import Path
+from typing import Annotated, Final
 
 import typer
 
 from shared.cli.client import Document
 from shared.cli.commands.predictions import PANEL, Model, read_symbols
 from shared.cli.following import SCORING, follow
-from shared.cli.problem import wrong_usage
+from shared.cli.problem import CliProblem, wrong_usage
 from shared.cli.session import Session, command, group
+
+MEDIA_TYPES: Final = {".csv": "text/csv", ".parquet": "application/vnd.apache.parquet"}
+MAX_FILE_BYTES: Final = 30_000_000
+"""What the engine takes as a body."""
 
 ScoringId = Annotated[str, typer.Argument(help="A scoring's id, as 'mlengine scorings' lists it.")]
 
@@ -31,6 +37,16 @@ def score(
         typer.Argument(help="Which symbols; '-' or '@file' reads them. None: all that are stored."),
     ] = None,
     model: Model = "market-signal",
+    input: Annotated[
+        str | None,
+        typer.Option(
+            help="Score the rows of a file here, CSV or Parquet, which is sent; or of a file or a folder of "
+            "the engine's, as inputs/2024/."
+        ),
+    ] = None,
+    id_columns: Annotated[
+        list[str] | None, typer.Option("--id", help="A column of the files that goes with each score.")
+    ] = None,
     start: Annotated[
         str | None, typer.Option(help="Every candle from this time on, as 2020-01-31. None: the newest one.")
     ] = None,
@@ -40,11 +56,19 @@ def score(
         bool, typer.Option("--follow/--no-follow", help="Watch the scoring until it ends.")
     ] = True,
 ) -> None:
-    """Score many symbols, or many candles, into Parquet files; nothing of it is audited."""
+    """Score many symbols, many candles, or the rows of files into Parquet files; nothing of it is audited."""
     wanted = [symbol for text in symbols or () for symbol in read_symbols(text)]
     if symbols and not wanted:
         raise wrong_usage("No symbols were given: name some, or none at all for all that are stored.")
-    body = {"symbols": wanted or None, "model": model, "start": start, "end": end, "tasks": tasks}
+    body = {
+        "symbols": wanted or None,
+        "model": model,
+        "input": None if input is None else _sent(session, input),
+        "id_columns": id_columns or None,
+        "start": start,
+        "end": end,
+        "tasks": tasks,
+    }
     given = {name: value for name, value in body.items() if value is not None}
     scoring = session.client.post("/predict/jobs", given)
     scoring_id = scoring["scoring_id"]
@@ -56,8 +80,33 @@ def score(
         session.output.suggest(f"mlengine scorings show {scoring_id} --follow")
 
 
+def _sent(session: Session, input: str) -> str:
+    """The input's name at the engine; a file of this machine is sent there, once and used again."""
+    file = Path(input)
+    media_type = MEDIA_TYPES.get(file.suffix)
+    if input.startswith("inputs/") or not file.is_file():
+        return input
+    if media_type is None:
+        raise wrong_usage(f"{input} must end in {' or '.join(MEDIA_TYPES)}.")
+    if (size := file.stat().st_size) > MAX_FILE_BYTES:
+        raise wrong_usage(
+            f"{input} has {size:,} bytes, at most {MAX_FILE_BYTES:,} are sent at once: use a URL of POST "
+            "/predict/jobs/inputs/url, or send pieces of it and name the folder."
+        )
+    content = file.read_bytes()
+    stem = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in file.stem)[:60]
+    name = f"inputs/{stem}-{hashlib.sha256(content).hexdigest()[:12]}{file.suffix}"
+    try:
+        session.client.post_file("/predict/jobs/inputs", content, media_type, name=name)
+    except CliProblem as failure:
+        if failure.slug != "already-exists":
+            raise
+    session.output.note(f"Sent {input} as {name}.")
+    return name
+
+
 def _finish(session: Session, scoring: Document) -> None:
-    """Show how a scoring ended; it fails the command unless every symbol was scored."""
+    """Show how a scoring ended; it fails the command unless all was scored."""
     from shared.cli.views.scorings import scoring as view
 
     session.output.show(scoring, view)
@@ -84,7 +133,7 @@ def show(
     scoring_id: ScoringId,
     is_followed: Annotated[bool, typer.Option("--follow", help="Watch it until it ends.")] = False,
 ) -> None:
-    """Show one scoring: progress, parts, and the symbols that failed."""
+    """Show one scoring: progress, parts, and what failed."""
     if is_followed:
         _finish(session, follow(session, SCORING, scoring_id))
         return

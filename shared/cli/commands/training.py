@@ -40,11 +40,28 @@ def train(
         float | None, typer.Option(help="The share of sessions held out at the end.")
     ] = None,
     random_state: Annotated[int | None, typer.Option(min=0, help="The seed.")] = None,
-    cv_folds: Annotated[int | None, typer.Option(min=2, max=50, help="Walk-forward folds.")] = None,
+    cv_folds: Annotated[
+        int | None, typer.Option(min=2, max=50, help="Folds, of the walk-forward or the cross-validation.")
+    ] = None,
+    cv_repeats: Annotated[
+        int | None, typer.Option(min=1, max=50, help="Repeats of a tabular problem's cross-validation.")
+    ] = None,
     candidates: Annotated[
         str | None, typer.Option(metavar="A,B,...", help="Only these algorithms, such as lightgbm.")
     ] = None,
     horizon: Annotated[int | None, typer.Option(min=1, help="Candles ahead to predict.")] = None,
+    search: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=500, metavar="TRIALS", help="Search hyper-parameters first, with so many trials."
+        ),
+    ] = None,
+    search_seconds: Annotated[
+        int | None, typer.Option(min=1, help="How long the search may take, about; 600 unless given.")
+    ] = None,
+    search_tasks: Annotated[
+        int | None, typer.Option(min=1, max=21, help="How many work on the search side by side.")
+    ] = None,
     is_followed: Annotated[
         bool, typer.Option("--follow/--no-follow", help="Watch the run until it ends.")
     ] = True,
@@ -58,8 +75,10 @@ def train(
         "test_size": test_size,
         "random_state": random_state,
         "cv_folds": cv_folds,
+        "cv_repeats": cv_repeats,
         "candidates": _names(candidates),
         "horizon": horizon,
+        "search": _search(search, search_seconds, search_tasks),
     }
     run = session.client.post("/admin/train", {k: v for k, v in body.items() if v is not None})
     session.output.note(f"Run {run['run_id']} is {run['status']}.")
@@ -68,6 +87,12 @@ def train(
     else:
         session.output.show(run, lambda _: ())
         session.output.suggest(f"mlengine runs show {run['run_id']} --follow")
+
+
+def _search(trials: int | None, seconds: int | None, tasks: int | None) -> dict[str, int] | None:
+    """What the request says of a search; None where none is asked for."""
+    given = {"trials": trials, "seconds": seconds, "tasks": tasks}
+    return {name: value for name, value in given.items() if value is not None} or None
 
 
 def _names(text: str | None) -> list[str] | None:
@@ -90,7 +115,10 @@ def _next_command(run: Document) -> str:
         return "mlengine doctor" if run["status"] == "failed" else "mlengine train"
     if not result["gates_passed"] or result["suspected_leak"]:
         return f"mlengine models report {result['version_id']}"
-    return "mlengine predict <symbol>" if result["activated"] else f"mlengine activate {result['version_id']}"
+    if not result["activated"]:
+        return f"mlengine activate {result['version_id']}"
+    is_market = "hold_out" in result["metrics"]
+    return "mlengine predict <symbol>" if is_market else f"mlengine models show {result['version_id']}"
 
 
 def runs(

@@ -16,7 +16,7 @@ from shared.cli.views.text import NOTHING, interval_plot, place_on, when
 TITLES: Final[Mapping[str, tuple[str, int]]] = {
     "auc": ("AUC", 3),
     "accuracy": ("Accuracy", 3),
-    "f1": ("F1 (up)", 3),
+    "f1": ("F1", 3),
     "log_loss": ("Log-loss", 4),
     "brier": ("Brier", 4),
     "rank_ic": ("Rank IC", 3),
@@ -37,21 +37,25 @@ def hold_out(metrics: Metrics) -> Iterable[RenderableType]:
         return
     yield heading(f"{metrics['selected']} on the hold-out")
     yield dim(_extent(held))
+    yield _beside_baselines(held)
+
+
+def _beside_baselines(part: Metrics) -> Listing:
     naive = [
         Column(name.replace("_", " "), style="dim", least=9, rank=place // _ALWAYS_SHOWN)
-        for place, name in enumerate(held["baselines"])
+        for place, name in enumerate(part["baselines"])
     ]
-    yield Listing((Column("", style="bold"), Column("Model"), *naive), _hold_out_rows(held))
+    return Listing((Column("", style="bold"), Column("Model"), *naive), _metric_rows(part))
 
 
-def _hold_out_rows(held: Metrics) -> Iterable[list[str]]:
+def _metric_rows(part: Metrics) -> Iterable[list[str]]:
     for name, (title, digits) in TITLES.items():
-        if name in held["model"]:
-            naive = (value_of(baseline.get(name), digits) for baseline in held["baselines"].values())
-            yield [title, interval(held["model"][name], digits), *naive]
-    for name, gain in held.get("gains", {}).items():
+        if name in part["model"]:
+            naive = (value_of(baseline.get(name), digits) for baseline in part["baselines"].values())
+            yield [title, interval(part["model"][name], digits), *naive]
+    for name, gain in part.get("gains", {}).items():
         title, digits = TITLES[name]
-        yield [f"{title} gain", interval(gain, digits), *("" for _ in held["baselines"])]
+        yield [f"{title} gain", interval(gain, digits), *("" for _ in part["baselines"])]
 
 
 def walk_forward(metrics: Metrics) -> Iterable[RenderableType]:
@@ -59,16 +63,32 @@ def walk_forward(metrics: Metrics) -> Iterable[RenderableType]:
     walked = metrics.get("walk_forward")
     if not walked:
         return
-    found = {name: candidate["auc"] for name, candidate in walked["candidates"].items()}
+    yield heading("Candidates by walk-forward")
+    yield dim(_extent(walked))
+    yield _side_by_side(walked, metrics["selected"])
+
+
+def _side_by_side(part: Metrics, selected: str) -> Listing:
+    found = {name: candidate["auc"] for name, candidate in part["candidates"].items()}
     bounds = _bounds(found.values())
     best_first = sorted(found.items(), key=lambda item: -(item[1]["value"] or 0.0))
     rows = (
-        (_candidate(name, is_chosen=name == metrics["selected"]), interval(auc, 3), _plot(auc, bounds))
+        (_candidate(name, is_chosen=name == selected), interval(auc, 3), _plot(auc, bounds))
         for name, auc in best_first
     )
-    yield heading("Candidates by walk-forward")
-    yield dim(_extent(walked))
-    yield Listing((Column(""), Column("AUC"), Column(_axis(bounds), rank=1)), rows)
+    return Listing((Column(""), Column("AUC"), Column(_axis(bounds), rank=1)), rows)
+
+
+def cross_validation(metrics: Metrics) -> Iterable[RenderableType]:
+    """A tabular problem's chosen model on rows that its fits had not seen, and all candidates."""
+    found = metrics.get("cross_validation")
+    if not found:
+        return
+    yield heading(f"{metrics['selected']} out of fold")
+    yield dim(f"{found['rows']:,} rows, {found['repeats']} times {found['folds']}-fold cross-validation")
+    yield _beside_baselines(found)
+    yield heading("Candidates by cross-validation")
+    yield _side_by_side(found, metrics["selected"])
 
 
 def _candidate(name: str, *, is_chosen: bool) -> Text:

@@ -9,7 +9,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from shared.cli.views.listing import Column, Listing
-from shared.cli.views.metrics import gates, hold_out, walk_forward
+from shared.cli.views.metrics import cross_validation, gates, hold_out, walk_forward
 from shared.cli.views.parts import facts, passed
 from shared.cli.views.text import to_the_minute, when
 
@@ -51,11 +51,22 @@ def model(document: Mapping[str, Any]) -> Iterable[RenderableType]:
     manifest = document["manifest"]
     yield Text.assemble((document["id"], "bold"), "  ", _state(document))
     yield _facts(document, manifest)
+    if document.get("origin") == "uploaded":
+        yield Text(
+            "It was uploaded: no gate has judged it, and nothing is known of its data.", style="yellow"
+        )
     if document["suspected_leak"]:
         yield Text("Too good to be true: a leak is suspected.", style="red")
     yield from hold_out(manifest["metrics"])
     yield from walk_forward(manifest["metrics"])
-    yield from gates(manifest["gates"])
+    yield from cross_validation(manifest["metrics"])
+    if manifest["gates"]:
+        yield from gates(manifest["gates"])
+
+
+def _extent(manifest: Mapping[str, Any]) -> str:
+    symbols = f" of {len(manifest['symbols']):,} symbols" if manifest["symbols"] else ""
+    return f"{manifest['rows']:,} rows{symbols}"
 
 
 def _facts(document: Mapping[str, Any], manifest: Mapping[str, Any]) -> RenderableType:
@@ -63,12 +74,15 @@ def _facts(document: Mapping[str, Any], manifest: Mapping[str, Any]) -> Renderab
     horizon = f"{manifest['horizon']} x {manifest['timeframe']}" if manifest["horizon"] else None
     return facts(
         (
+            ("description", document.get("description")),
+            ("tags", ", ".join(document.get("tags", ()))),
+            ("owner", document.get("owner")),
             ("problem", manifest["problem"]),
             ("algorithm", manifest["algorithm"]),
             ("parameters", ", ".join(f"{k}={v}" for k, v in manifest["hyper_parameters"].items())),
             ("features", f"{len(names)} of {manifest['feature_set']}"),
             ("horizon", horizon),
-            ("trained on", f"{manifest['rows']:,} rows of {len(manifest['symbols']):,} symbols"),
+            ("trained on", _extent(manifest) if manifest["rows"] else None),
             ("window", f"{when(window['start'])} to {when(window['end'])}" if window else None),
             ("created", f"{when(document['created_at'])} by {document['created_by']}"),
             ("run", document["run_id"]),
@@ -76,6 +90,55 @@ def _facts(document: Mapping[str, Any], manifest: Mapping[str, Any]) -> Renderab
             ("package", document["package_hash"]),
         )
     )
+
+
+def edited(document: Mapping[str, Any]) -> Iterable[RenderableType]:
+    """What is said of a version now."""
+    yield Text(document["id"], style="bold")
+    yield facts((("description", document["description"]), ("tags", ", ".join(document["tags"]))))
+
+
+def deleted(document: Mapping[str, Any]) -> Iterable[RenderableType]:
+    yield Text(f"{document['id']} is archived, and lists leave it out. Activating it brings it back.")
+
+
+def history(document: Mapping[str, Any]) -> Iterable[RenderableType]:
+    """What was done to a version, or to all of a model, the newest first."""
+    if document["history"]:
+        yield Listing(_HISTORY_COLUMNS, map(_history_row, document["history"]))
+    else:
+        yield Text("Nothing is on record.")
+
+
+_HISTORY_COLUMNS: Final = (
+    Column("At"),
+    Column("Version", style="bold"),
+    Column("What"),
+    Column("By", rank=1),
+    Column("Reason", least=10),
+)
+
+
+def _history_row(entry: Mapping[str, Any]) -> tuple[str, ...]:
+    deed = entry["deed"].replace("_", " ")
+    return to_the_minute(entry["at"]), entry["version_id"], deed, entry["by"], entry["reason"]
+
+
+def stats(document: Mapping[str, Any]) -> Iterable[RenderableType]:
+    """How a version was used."""
+    yield Text.assemble((document["model_id"], "bold"), f"  over {document['window']}")
+    times = [document[name] for name in ("p50_ms", "p95_ms", "p99_ms")]
+    took = " / ".join(f"{time:.1f}" for time in times) + " ms" if document["calls"] else None
+    most = "the newest " if document["is_sample"] else ""
+    yield facts(
+        (
+            ("calls", f"{document['calls']:,}, {document['errors']:,} failed"),
+            ("p50 / p95 / p99", took),
+            ("predictions", f"{most}{document['predictions']:,}"),
+        )
+    )
+    for one in document["classes"]:
+        yield Text(f"  {one['share']:6.1%}  {one['label']}  ({one['count']:,})")
 
 
 def promotion(document: Mapping[str, Any]) -> Iterable[RenderableType]:

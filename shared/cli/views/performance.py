@@ -19,7 +19,6 @@ VERDICTS: Final[Mapping[str, tuple[str, str]]] = {
     "insufficient_data": ("… insufficient data", "yellow"),
 }
 _PLOT_WIDTH: Final = 31
-_MACRO: Final = {"macro_f1": ("Macro F1", 3)}
 
 Entry = Mapping[str, Any]
 
@@ -57,7 +56,7 @@ def _metrics(document: Entry) -> Iterable[RenderableType]:
 
 def _rows(document: Entry) -> Iterable[Sequence[str]]:
     validation = document["validation"]
-    for name, (title, digits) in {**TITLES, **_MACRO}.items():
+    for name, (title, digits) in TITLES.items():
         if name in document["metrics"]:
             held = validation if validation is not None and validation["metric"] == name else None
             naive = (value_of(rule.get(name), digits) for rule in document["baselines"].values())

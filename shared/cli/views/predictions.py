@@ -10,7 +10,7 @@ from rich.text import Text
 
 from shared.cli.views.listing import Column, Listing
 from shared.cli.views.parts import dim, facts, failures, heading, signal
-from shared.cli.views.text import number, to_the_minute, when
+from shared.cli.views.text import NOTHING, number, to_the_minute, when
 
 _BAR_WIDTH: Final = 21
 _LEAST_REACH: Final = 0.01
@@ -87,20 +87,31 @@ def _origin(found: Entry) -> Iterable[tuple[str, Any]]:
 
 
 def _title(entry: Entry) -> Text:
+    if "label" in entry:
+        return Text.assemble((entry["label"], "bold"), f"  P({entry['label']}) {entry['probability']:.1%}")
     return Text.assemble(
         (entry["symbol"], "bold"), "  ", signal(entry["signal"]), f"  P(up) {entry['probability']:.1%}"
     )
 
 
 def _answered(entry: Entry) -> tuple[tuple[str, Any], ...]:
-    candles = "candle" if entry["horizon"] == 1 else "candles"
     return (
-        ("about", f"the close {entry['horizon']} {candles} ({entry['timeframe']}) later, up or not"),
-        ("as of", when(entry["as_of"])),
+        *_about(entry),
         ("model", entry["model_id"]),
         ("prediction", entry["prediction_id"]),
         ("request", entry["request_id"]),
         ("latency", f"{entry['latency_ms']:.1f} ms"),
+    )
+
+
+def _about(entry: Entry) -> tuple[tuple[str, Any], ...]:
+    if "label" in entry:
+        shares = ", ".join(f"{share:.3f}" for share in entry["probabilities"])
+        return (("about", "a row of columns"), ("probabilities", shares))
+    candles = "candle" if entry["horizon"] == 1 else "candles"
+    return (
+        ("about", f"the close {entry['horizon']} {candles} ({entry['timeframe']}) later, up or not"),
+        ("as of", when(entry["as_of"])),
     )
 
 
@@ -116,7 +127,7 @@ def _kept(entry: Entry) -> tuple[tuple[str, Any], ...]:
 
 
 def _warnings(entry: Entry) -> Iterable[Text]:
-    if entry["stale"]:
+    if entry.get("stale"):
         yield Text("The upstream couldn't be asked: the last known candles were used.", style="yellow")
     if not entry["gates_passed"]:
         yield Text("This model didn't pass its gates: no edge over chance was shown.", style="yellow")
@@ -182,8 +193,8 @@ def recent(document: Entry) -> Iterable[RenderableType]:
 _RECENT_COLUMNS: Final = (
     Column("Made at"),
     Column("Symbol", style="bold"),
-    Column("Signal"),
-    Column("P(up)", justify="right"),
+    Column("Answer"),
+    Column("Probability", justify="right"),
     Column("As of", rank=1),
     Column("Model", rank=2),
     Column("Prediction"),
@@ -191,12 +202,14 @@ _RECENT_COLUMNS: Final = (
 
 
 def _recent_row(entry: Entry) -> tuple[str | Text, ...]:
+    """Of a market prediction the probability is that of up, else that of the label."""
+    is_of_row = "label" in entry
     return (
         to_the_minute(entry["made_at"]),
-        entry["symbol"],
-        signal(entry["signal"]),
+        "a row" if is_of_row else entry["symbol"],
+        entry["label"] if is_of_row else signal(entry["signal"]),
         f"{entry['probability']:.3f}",
-        when(entry["as_of"]),
+        NOTHING if is_of_row else when(entry["as_of"]),
         entry["model_id"],
         entry["prediction_id"],
     )

@@ -9,7 +9,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from shared.cli.views.listing import Column, Listing
-from shared.cli.views.metrics import gates, hold_out, walk_forward
+from shared.cli.views.metrics import cross_validation, gates, hold_out, walk_forward
 from shared.cli.views.parts import facts, heading, status
 from shared.cli.views.text import NOTHING, seconds_between, span, to_the_minute, when
 
@@ -90,6 +90,7 @@ def outcome(document: Mapping[str, Any]) -> Iterable[RenderableType]:
         return
     yield from hold_out(result["metrics"])
     yield from walk_forward(result["metrics"])
+    yield from cross_validation(result["metrics"])
     yield from gates(result["gates"])
     yield heading("Conclusion")
     yield Text(result["conclusion"])

@@ -47,7 +47,9 @@ def _took(scoring: Mapping[str, Any]) -> str:
 
 
 def _asked(request: Mapping[str, Any]) -> str:
-    """`all stored symbols, from 2020-01-31`"""
+    """`all stored symbols, from 2020-01-31`, or `the rows of inputs/2024/`"""
+    if "input" in request:
+        return f"the rows of {request['input']}"
     symbols = request["symbols"]
     who = ", ".join(symbols) if len(symbols) <= 3 else f"{symbols[0]}, {symbols[1]}, ... ({len(symbols)})"
     window = [
@@ -66,7 +68,7 @@ def scoring(document: Mapping[str, Any]) -> Iterable[RenderableType]:
     yield from _failed(document)
     if document["error"]:
         yield Text.assemble(("The scoring failed: ", "bold red"), document["error"])
-    yield _total(document["progress"])
+    yield _total(document)
 
 
 def _facts(document: Mapping[str, Any]) -> RenderableType:
@@ -84,7 +86,7 @@ def _facts(document: Mapping[str, Any]) -> RenderableType:
 _TASK_COLUMNS: Final = (
     Column("Task", justify="right"),
     Column("Status"),
-    Column("Symbols", justify="right"),
+    Column("Of", justify="right"),
     Column("Scored", justify="right"),
     Column("Failed", justify="right"),
     Column("Rows", justify="right"),
@@ -95,7 +97,7 @@ _TASK_COLUMNS: Final = (
 
 
 def _task_row(task: Mapping[str, Any]) -> tuple[str | Text, ...]:
-    counts = (task[name] for name in ("symbols", "scored", "failed", "rows"))
+    counts = (task[name] for name in ("items", "scored", "failed", "rows"))
     return (
         str(task["index"]),
         status(task["status"]),
@@ -108,16 +110,25 @@ def _task_row(task: Mapping[str, Any]) -> tuple[str | Text, ...]:
 
 def _failed(document: Mapping[str, Any]) -> Iterable[RenderableType]:
     errors = [error for task in document["tasks"] for error in task["errors"]]
-    yield from failures([{"symbol": error["symbol"], "error": error} for error in errors])
+    yield from failures([_failure(error) for error in errors])
     more = document["progress"]["failed"] - len(errors)
     if more > 0:
         files = ", ".join(task["errors_file"] for task in document["tasks"] if task["errors_file"])
         yield Text(f"... and {more} more" + (f": see {files}" if files else ""), style="dim")
 
 
-def _total(progress: Mapping[str, int]) -> Text:
-    rows, symbols = number(progress["rows"]), number(progress["scored"])
-    return Text(f"{rows} scores of {symbols} symbols, {number(progress['failed'])} symbols failed.")
+def _failure(error: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A symbol with its error, or a row with its faults."""
+    if "symbol" in error:
+        return {"symbol": error["symbol"], "error": error}
+    told = "; ".join(f"{fault['pointer'][1:]} {fault['detail']}".strip() for fault in error["errors"])
+    return {"symbol": f"{error['file']}, row {error['row']}", "error": {"title": "Bad row", "detail": told}}
+
+
+def _total(document: Mapping[str, Any]) -> Text:
+    progress, unit = document["progress"], document["unit"]
+    rows, scored, failed = (number(progress[name]) for name in ("rows", "scored", "failed"))
+    return Text(f"{rows} scores of {scored} {unit}, {failed} {unit} failed.")
 
 
 def cancelled(document: Mapping[str, Any]) -> Iterable[RenderableType]:

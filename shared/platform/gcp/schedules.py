@@ -5,19 +5,22 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from shared.errors import ConfigurationError, EngineError, NotFound, PlatformUnavailable
 from shared.platform.gcp.project import Project
-from shared.platform.ports import ScheduleState
-from shared.platform.scheduling import NAME
+from shared.platform.ports import Schedule, ScheduleState
+from shared.platform.scheduling import NAME, Planned, check_made, check_schedule
 
 if TYPE_CHECKING:
     from google.api_core.retry import Retry
     from google.cloud.scheduler_v1 import CloudSchedulerClient, Job
+
+RETRIES: Final = 5
+"""Without any, Cloud Scheduler tries once, and a time at which Pub/Sub is away is lost."""
 
 _ATTEMPTS: Final = 10
 _FIRST_WAIT_SECONDS: Final = 0.1
@@ -29,7 +32,8 @@ _PASSING: Final = frozenset({408, 429, 500, 502, 503, 504})
 class CloudSchedules:
     """The Schedules port on the jobs of one project and region whose names begin with the job prefix.
 
-    Terraform makes them. `fire` returns when Cloud Scheduler has taken the order; the message follows.
+    Terraform makes those of the catalogue. `fire` returns when Cloud Scheduler has taken the order; the
+    message follows.
     """
 
     def __init__(self, project: Project) -> None:
@@ -51,6 +55,26 @@ class CloudSchedules:
         job = self._job(name)
         with self._naming(name, "fire"):  # not repeated: an order that was taken would be carried out twice
             self.client.run_job(name=job, retry=None, timeout=self._project.timeout_seconds)
+
+    def put(self, name: str, schedule: Schedule) -> None:
+        from google.api_core.exceptions import Conflict
+
+        check_made(name)
+        check_schedule(schedule)
+        job = job_of(self._project, name, schedule)
+        request = {"parent": parent(self._project), "job": job}
+        with translated(f"make the schedule {name}"):
+            try:
+                self.client.create_job(request=request, **self._patiently)
+            except Conflict:
+                self.client.update_job(request={"job": job}, **self._patiently)
+
+    def delete(self, name: str) -> None:
+        from google.api_core.exceptions import NotFound as JobNotFound
+
+        check_made(name)
+        with translated(f"delete the schedule {name}"), suppress(JobNotFound):
+            self.client.delete_job(name=job_name(self._project, name), **self._patiently)
 
     @cached_property
     def client(self) -> CloudSchedulerClient:
@@ -157,6 +181,21 @@ def parent(project: Project) -> str:
 
 def job_name(project: Project, schedule: str) -> str:
     return f"{parent(project)}/jobs/{project.job_prefix}{schedule}"
+
+
+def job_of(project: Project, name: str, planned: Planned) -> dict[str, Any]:
+    """The job that publishes what a schedule says: the data alone, which its taker makes an event of."""
+    return {
+        "name": job_name(project, name),
+        "description": planned.purpose,
+        "schedule": planned.cron,
+        "time_zone": planned.timezone,
+        "retry_config": {"retry_count": RETRIES},
+        "pubsub_target": {
+            "topic_name": f"projects/{project.id}/topics/{planned.topic}",
+            "data": json.dumps(planned.data).encode(),
+        },
+    }
 
 
 @contextmanager

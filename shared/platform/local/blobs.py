@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from shared.errors import AlreadyExists, CorruptBlob, NotFound, PlatformUnavailable
 from shared.platform.local.files import publish_folder, sync_folder
 from shared.platform.names import is_blob_name, is_blob_prefix, require_blob_name
-from shared.platform.ports import BlobInfo
+from shared.platform.ports import BlobInfo, BlobPart, UploadUrl
 
 _MAX_SUFFIX = 20  # people and their programs know files by it
 _MARK = "@"  # not a character of names: no blob's folder is another's
@@ -48,6 +48,12 @@ class FolderBlobs:
                 raise CorruptBlob(f"The blob {name} has sha256 {found}, expected {expected}.")
         return content
 
+    def part(self, name: str, *, start: int, size_bytes: int) -> BlobPart:
+        with _translated(name), self._file(name).open("rb") as file:
+            total = os.fstat(file.fileno()).st_size
+            file.seek(start)
+            return BlobPart(file.read(size_bytes), total)
+
     def list(self, prefix: str) -> Iterator[BlobInfo]:
         with _translated(prefix):
             found = sorted(self._walk(prefix), key=lambda info: info.name)
@@ -62,14 +68,30 @@ class FolderBlobs:
                 target.rename(trash)
             sync_folder(target.parent)
 
+    def upload_url(
+        self,
+        name: str,
+        *,
+        size_bytes: int,  # noqa: ARG002 - the port's
+        seconds: int,  # noqa: ARG002 - the port's
+    ) -> UploadUrl | None:
+        require_blob_name(name)
+        return None  # a folder has no address
+
     def _folder(self, name: str) -> Path:
         return self._root / (name + _MARK)
 
     def _read(self, name: str) -> tuple[str, bytes]:
         """The recorded sha256 and the content."""
+        file = self._file(name)
         try:
-            file = next(self._folder(name).iterdir() if is_blob_name(name) else iter(()))
             return file.name[:64], file.read_bytes()
+        except FileNotFoundError as error:  # deleted meanwhile
+            raise NotFound(f"There is no blob {name}.") from error
+
+    def _file(self, name: str) -> Path:
+        try:
+            return next(self._folder(name).iterdir() if is_blob_name(name) else iter(()))
         except (FileNotFoundError, StopIteration) as error:
             raise NotFound(f"There is no blob {name}.") from error
 

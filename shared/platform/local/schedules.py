@@ -10,8 +10,19 @@ from typing import Any, Final, Self
 
 from shared.errors import NotFound, RevisionConflict
 from shared.platform.cas import update
-from shared.platform.ports import Data, Delete, Documents, Event, Events, NewId, Now, Replace, ScheduleState
-from shared.platform.scheduling import MAKE_UP, Planned, due_fire, next_fire
+from shared.platform.ports import (
+    Data,
+    Delete,
+    Documents,
+    Event,
+    Events,
+    NewId,
+    Now,
+    Replace,
+    Schedule,
+    ScheduleState,
+)
+from shared.platform.scheduling import MADE, MAKE_UP, Planned, check_made, check_schedule, due_fire, next_fire
 
 COLLECTION: Final = "schedules"
 SOURCE: Final = "//mlengine/schedules"
@@ -96,15 +107,16 @@ class DocumentSchedules:
         self._new_id = new_id
 
     def set_up(self, schedules: Mapping[str, Planned]) -> None:
-        """Have these schedules and no others. What is paused stays so; a new cron counts from now.
+        """Have these schedules, and of others only those that were made while the engine ran. What is paused
+        stays so; a new cron counts from now.
 
         What another scheduler had begun when it was killed is due at once.
         """
         now = self._now()
         for name, planned in schedules.items():
             update(self._documents, COLLECTION, name, partial(_planned, planned, now))
-        gone = [Delete(COLLECTION, name) for name, _, _ in self._entries() if name not in schedules]
-        self._documents.commit(gone)
+        others = [name for name, _, _ in self._entries() if name not in schedules]
+        self._documents.commit([Delete(COLLECTION, name) for name in others if not name.startswith(MADE)])
 
     def list(self) -> Sequence[ScheduleState]:
         now = self._now()
@@ -124,6 +136,15 @@ class DocumentSchedules:
         now = self._now()
         self._publish(entry, f"{name}-{self._new_id()}", now)
         self._change(name, lambda entry: replace(entry, last_fired_at=now))
+
+    def put(self, name: str, schedule: Schedule) -> None:
+        check_made(name)
+        check_schedule(schedule)
+        update(self._documents, COLLECTION, name, partial(_planned, schedule, self._now()))
+
+    def delete(self, name: str) -> None:
+        check_made(name)
+        self._documents.commit([Delete(COLLECTION, name)])
 
     def due(self) -> Sequence[tuple[str, datetime]]:
         """The names and times that are to be fired now, the earliest first, and that no other scheduler is

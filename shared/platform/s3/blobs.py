@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from shared.errors import AlreadyExists, CorruptBlob, NotFound, PlatformUnavailable
 from shared.platform.names import is_blob_name, is_blob_prefix, require_blob_name
-from shared.platform.ports import BlobInfo
+from shared.platform.ports import BlobInfo, BlobPart, UploadUrl
 from shared.platform.s3.errors import CONTENDED, code_of, translated
 
 if TYPE_CHECKING:
@@ -76,6 +76,15 @@ class S3Blobs:
             raise CorruptBlob(f"The blob {name} has sha256 {actual}, expected {expected or 'one on record'}.")
         return content
 
+    def part(self, name: str, *, start: int, size_bytes: int) -> BlobPart:
+        if not is_blob_name(name):
+            raise NotFound(f"There is no blob {name!r}.")
+        total, _ = self._describe(name)
+        if start >= total:
+            return BlobPart(b"", total)
+        end = min(start + size_bytes, total) - 1
+        return BlobPart(_again(lambda: self._download_part(name, start, end), where=_was_cut), total)
+
     def list(self, prefix: str) -> Iterator[BlobInfo]:
         if not is_blob_prefix(prefix):
             return
@@ -96,12 +105,36 @@ class S3Blobs:
             with translated(f"delete {self._place(name)}"):
                 self._client.delete_object(Bucket=self._bucket, Key=name)
 
+    def upload_url(self, name: str, *, size_bytes: int, seconds: int) -> UploadUrl | None:
+        """A signed URL (AWS's signature, version 4), of the size and of the name being free, too."""
+        require_blob_name(name)
+        headers = {"content-type": "application/octet-stream", "if-none-match": "*"}
+        with translated(f"sign a URL for {self._place(name)}"):
+            url = self._client.generate_presigned_url(
+                "put_object",
+                Params={
+                    "Bucket": self._bucket,
+                    "Key": name,
+                    "ContentLength": size_bytes,
+                    "ContentType": headers["content-type"],
+                    "IfNoneMatch": headers["if-none-match"],
+                },
+                ExpiresIn=seconds,
+            )
+        return UploadUrl(url, "PUT", headers)
+
     def _download(self, name: str) -> tuple[str | None, bytes]:
         """The recorded sha256 and the content."""
         with translated(f"get {self._place(name)}"):
             found = self._client.get_object(Bucket=self._bucket, Key=name)
             with found["Body"] as body:
                 return found["Metadata"].get(_SHA256), body.read()
+
+    def _download_part(self, name: str, start: int, end: int) -> bytes:
+        with translated(f"get a part of {self._place(name)}"):
+            found = self._client.get_object(Bucket=self._bucket, Key=name, Range=f"bytes={start}-{end}")
+            with found["Body"] as body:
+                return body.read()
 
     def _info(self, name: str) -> BlobInfo | None:
         """None for what isn't a blob, or is gone."""
@@ -136,6 +169,7 @@ class S3Blobs:
             read_timeout=self._timeout_seconds / 2,
             retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
             max_pool_connections=MAX_CONNECTIONS,
+            signature_version="s3v4",  # else URLs are signed as S3 did at first, without the headers
             request_checksum_calculation="when_required",  # we send our own, and check what we get
             response_checksum_validation="when_required",
         )
