@@ -27,6 +27,7 @@ Permission = Literal[
     "events.publish",
     "jobs.run",
     "schedules.write",
+    "schedules.make",
 ]
 _CLIENTS: Mapping[Permission, str] = {
     "documents.read": "gcp-documents",
@@ -34,6 +35,7 @@ _CLIENTS: Mapping[Permission, str] = {
     "blobs.write": "gcp-blobs",
     "jobs.run": "gcp-jobs",
     "schedules.write": "gcp-schedules",
+    "schedules.make": "gcp-schedules",
 }
 """The extra that brings the official client which a permission needs; the others are used over REST."""
 

@@ -15,6 +15,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.errors import ConfigurationError
 
+VERSION: Final = "0.1.0"
+"""The engine's own."""
+
 
 class Environment(StrEnum):
     DEVELOPMENT = "development"
@@ -103,9 +106,12 @@ class Settings(BaseSettings):
     upstream_concurrency: int = Field(8, ge=1, le=64)
     candle_cache_seconds: float = Field(30.0, ge=0)
     model_cache_seconds: float = Field(5.0, ge=0)
+    model_memory_mb: int = Field(200, ge=16, le=30_000)
 
     no_trade_band: float = Field(0.01, ge=0, lt=0.5)
     batch_max_symbols: int = Field(200, ge=1, le=5000)
+    batch_max_rows: int = Field(1000, ge=1, le=10_000)
+    invocations_model: str = Field("", max_length=80)
 
     drift_level: float = Field(0.05, gt=0, lt=0.5)
     drift_min_effect: float = Field(0.1, ge=0, le=10)
@@ -140,6 +146,9 @@ class Settings(BaseSettings):
     train_test_size: float = Field(0.2, gt=0, lt=0.9)
     train_random_state: int = 42
     train_cv_folds: int = Field(6, ge=2, le=50)
+
+    mlflow_tracking_uri: str = Field("", pattern=r"^(https?://[^\s@/?#]+(/[^\s@?#]*)?)?$")
+    mlflow_tracking_token: SecretStr | None = None
 
     @field_validator(
         "cors_allow_origins", "open_routes", "event_senders", "train_symbols", "smtp_to", mode="before"

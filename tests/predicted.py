@@ -18,7 +18,7 @@ from shared.market.source import CandleSource, Served
 from shared.platform.connect import connect
 from shared.platform.ports import Event, Events
 from shared.serving import MarketPredictor, Publisher
-from shared.serving.market import TOPIC
+from shared.serving.publisher import TOPIC
 from tests.market.made import candles, checked
 from tests.packages import FEATURES
 

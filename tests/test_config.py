@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 
-from shared.config import Environment, Settings, load_settings
+from shared.config import VERSION, Environment, Settings, load_settings
 from shared.errors import ConfigurationError
 
 EXAMPLE = Path(__file__).parent.parent / ".env.example"
@@ -17,6 +18,11 @@ def test_every_setting_is_in_the_example_file_with_its_default(monkeypatch: pyte
     assert set(lines) == {name.upper() for name in Settings.model_fields}
     given = {name.lower(): value for name, value in lines.items() if value}
     assert load_settings(**given) == load_settings()
+
+
+def test_the_version_is_the_projects() -> None:
+    project = tomllib.loads((EXAMPLE.parent / "pyproject.toml").read_text())["project"]
+    assert project["version"] == VERSION
 
 
 def test_an_argument_beats_the_environment_beats_the_file(

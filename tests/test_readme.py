@@ -38,7 +38,7 @@ FILE_SUFFIXES = (".py", ".md", ".yaml", ".toml", ".txt", ".json", ".parquet", ".
 _BLOCK = re.compile(r"(?:^ {4}.*\n?)+|^```[^`]*^```", re.MULTILINE)
 _SPAN = re.compile(r"`([^`\n]+)`")
 _LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#]+)")
-_ROUTE = re.compile(r"\b(GET|POST|PUT|DELETE) (/[\w{}./-]*)(\S*)")
+_ROUTE = re.compile(r"\b(GET|POST|PUT|DELETE) (/(?:[\w{}./-]|:(?=\w))*)(\S*)")
 _ASSIGNMENT = re.compile(r"([A-Z][A-Z0-9_]*)=")
 _PATH = re.compile(r"(?=.*[a-zA-Z])[\w.-]+(?:/[\w.-]+)*/?")
 

@@ -52,6 +52,34 @@ def _one(rng: random.Random, made_at: datetime, id_: str) -> Data:
     }
 
 
+def made_of_rows(count: int, *, seed: int = 2, days: float = 5.0) -> list[Data]:
+    """The data of so many predictions of rows, of the last days."""
+    rng = random.Random(seed)
+    until = datetime.now(UTC)
+    return [_of_row(rng, until - timedelta(days=rng.random() * days), f"{seed}-{n}") for n in range(count)]
+
+
+def _of_row(rng: random.Random, made_at: datetime, id_: str) -> Data:
+    market = _one(rng, made_at, id_)
+    present = rng.random()
+    label = rng.choice(["absent", "present"])
+    return {
+        **{name: value for name, value in market.items() if name not in _OF_CANDLES},
+        "kind": "tabular",
+        "model_id": "heart-disease-v1",
+        "model_name": "heart-disease",
+        "package_hash": "4" * 64,
+        "problem": "heart_disease",
+        "label": label,
+        "probability": present if label == "present" else 1 - present,
+        "probabilities": json.dumps([1 - present, present]),
+        "threshold": 0.4,
+    }
+
+
+_OF_CANDLES = ("symbol", "signal", "horizon", "timeframe", "as_of", "stale")
+
+
 def event(data: Data) -> Event:
     time = datetime.fromisoformat(data["made_at"])
     return Event(data["prediction_id"], "//mlengine/predict", TOPIC, time, data)

@@ -61,7 +61,8 @@ def answer(run: Run) -> RunAnswer:
 @function.post("/admin/train", status=202)
 async def train(call: Call, body: TrainingRequest) -> RunAnswer:
     """Ask for a training run. The answer comes at once; the work goes on in a process of its own."""
-    run = await asyncio.to_thread(call.instance.training_desk.request, body.checked())
+    checked = await asyncio.to_thread(body.checked, call.instance.problems)
+    run = await asyncio.to_thread(call.instance.training_desk.request, checked)
     call.facts["run_id"] = run.run_id
     call.change.after = {"run_id": run.run_id, "request": dict(run.request)}
     return answer(run)

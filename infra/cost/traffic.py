@@ -17,7 +17,7 @@ from infra.cost.prices import Use
 from shared.monitoring.audit import COLLECTION
 from shared.monitoring.latency.measurements import INTERVAL_SECONDS
 from shared.monitoring.latency.measurements import TOPIC as MEASURED
-from shared.serving.market import TOPIC
+from shared.serving.publisher import TOPIC
 
 GIB: Final = 2**30
 LEAST_MESSAGE_BYTES: Final = 1_000

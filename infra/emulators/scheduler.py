@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import httpx
 import uvicorn
@@ -29,13 +29,11 @@ from infra.emulators.scheduler_jobs import Job, JobStore, Refusal
 from infra.local.scheduler import Scheduler
 from shared.errors import ConfigurationError, EngineError, PlatformUnavailable
 from shared.platform.gcp.project import Project
-from shared.platform.gcp.schedules import job_name, parent, patiently, scheduler_client, translated
-from shared.platform.scheduling import Planned
+from shared.platform.gcp.schedules import job_name, job_of, parent, patiently, scheduler_client, translated
+from shared.platform.scheduling import MADE, Planned
 
 PUBLISH_SECONDS: Final = 10.0
 MAX_PAGE: Final = 100
-RETRIES: Final = 5
-"""Without any, Cloud Scheduler tries once, and a time at which Pub/Sub is away is lost."""
 
 
 def scheduler_standin(logs: Path, port: int | None = None, *, folder: Path, pubsub_host: str) -> Emulator:
@@ -47,7 +45,7 @@ def scheduler_standin(logs: Path, port: int | None = None, *, folder: Path, pubs
 
 
 def set_up(project: Project, schedules: Mapping[str, Planned]) -> None:
-    """Have jobs for these schedules and no others, as Terraform does in the cloud.
+    """Have jobs for these schedules, and of others only those made while the engine ran, as Terraform does.
 
     Raises:
         ConfigurationError: the project isn't emulated.
@@ -62,29 +60,16 @@ def set_up(project: Project, schedules: Mapping[str, Planned]) -> None:
     with translated("set up the schedules"):
         there = {job.name for job in client.list_jobs(parent=parent(project), **patience)}
         for name, planned in schedules.items():
-            job = _job_of(project, name, planned)
+            job = job_of(project, name, planned)
             if job["name"] in there:
                 client.update_job(request={"job": job}, **patience)
             else:
                 client.create_job(request={"parent": parent(project), "job": job}, **patience)
         wanted = {job_name(project, name) for name in schedules}
         ours = {name for name in there if name.startswith(job_name(project, ""))}
-        for gone in sorted(ours - wanted):
+        made = {name for name in ours if name.startswith(job_name(project, MADE))}
+        for gone in sorted(ours - made - wanted):
             client.delete_job(name=gone, **patience)
-
-
-def _job_of(project: Project, name: str, planned: Planned) -> dict[str, Any]:
-    return {
-        "name": job_name(project, name),
-        "description": planned.purpose,
-        "schedule": planned.cron,
-        "time_zone": planned.timezone,
-        "retry_config": {"retry_count": RETRIES},
-        "pubsub_target": {
-            "topic_name": f"projects/{project.id}/topics/{planned.topic}",
-            "data": json.dumps(planned.data).encode(),
-        },
-    }
 
 
 class TurnedClock:

@@ -55,7 +55,20 @@ FACTORS: Final[Mapping[Role, float]] = MappingProxyType(
 )
 """How many times as much a role may."""
 
-_UNLIMITED: Final = frozenset({"GET /health", "GET /ready", EVENTS_ROUTE})
+_UNLIMITED: Final = frozenset(
+    {
+        "GET /health",
+        "GET /ready",
+        "GET /v2/health/live",
+        "GET /v2/health/ready",
+        "GET /ping",
+        "POST /ping",
+        EVENTS_ROUTE,
+    }
+)
+_PREDICTING: Final = ("/predict", ":predict", "/infer", "/invocations")
+"""How the paths end by which the ecosystem's protocols ask for predictions."""
+
 _LOGIN: Final = frozenset({"POST /auth/login", "POST /auth/refresh", "POST /auth/register"})
 
 
@@ -67,6 +80,8 @@ def kind_of(route: str, *, changes: bool) -> Kind | None:
         return Kind.LOGIN
     path = route.partition(" ")[2]
     if path.startswith("/predict") and not path.startswith(("/predictions", "/predict/jobs")):
+        return Kind.PREDICT
+    if path.endswith(_PREDICTING):
         return Kind.PREDICT
     return Kind.CHANGE if changes else Kind.READ
 

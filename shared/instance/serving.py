@@ -13,11 +13,18 @@ if TYPE_CHECKING:
     from shared.market.source import CandleSource
     from shared.market.store import CandleStore
     from shared.market.upstream import Upstream
+    from shared.problems.declared import Problems
+    from shared.problems.declared.desk import ProblemDesk
     from shared.registry import Registry
+    from shared.registry.visibility import Owners
     from shared.serving import MarketPredictor, Models
+    from shared.serving.publisher import Publisher
     from shared.serving.scoring_desk import ScoringDesk
     from shared.serving.scorings import Scorings
+    from shared.serving.tabular import TabularPredictor
     from shared.training.desk import TrainingDesk
+    from shared.uploads import UploadDesk
+    from shared.uploads.uploads import Uploads
 
 
 class ServingParts(AlertingParts):
@@ -77,37 +84,78 @@ class ServingParts(AlertingParts):
         return Registry(p.documents, p.blobs, p.events, p.now, p.new_id)
 
     @cached_property
+    def model_owners(self) -> Owners:
+        from shared.registry.visibility import Owners
+
+        return Owners(self.platform.documents)
+
+    @cached_property
     def models(self) -> Models:
         from shared.serving import Models
 
         return Models(
             self.registry,
             cache_seconds=self.settings.model_cache_seconds,
+            budget_bytes=self.settings.model_memory_mb * 1_000_000,
             monotonic=time.monotonic,
             on_refused=self._alert_refused,
         )
 
     @cached_property
+    def prediction_publisher(self) -> Publisher:
+        from shared.serving.publisher import TOPIC, Publisher
+
+        return Publisher(self.platform.events, TOPIC)
+
+    @cached_property
     def market_predictor(self) -> MarketPredictor:
-        from shared.serving import MarketPredictor, Publisher
-        from shared.serving.market import TOPIC
+        from shared.serving import MarketPredictor
 
         return MarketPredictor(
             self.models,
             self.candles,
-            Publisher(self.platform.events, TOPIC),
+            self.prediction_publisher,
             no_trade_band=self.settings.no_trade_band,
             now=self.platform.now,
             new_id=self.platform.new_id,
         )
 
     @cached_property
+    def tabular_predictor(self) -> TabularPredictor:
+        from shared.serving.tabular import TabularPredictor
+
+        return TabularPredictor(
+            self.models,
+            self.prediction_publisher,
+            max_rows=self.settings.batch_max_rows,
+            now=self.platform.now,
+            new_id=self.platform.new_id,
+        )
+
+    @cached_property
+    def problems(self) -> Problems:
+        from shared.problems.declared import Problems
+
+        return Problems(self.platform.documents)
+
+    @cached_property
+    def problem_desk(self) -> ProblemDesk:
+        from shared.problems.declared.desk import ProblemDesk
+
+        p, registry = self.platform, self.registry
+        return ProblemDesk(
+            self.problems, p.blobs, p.schedules, lambda name: registry.active(name) is not None, p.now
+        )
+
+    @cached_property
     def training_desk(self) -> TrainingDesk:
         from shared.training.desk import TrainingDesk
         from shared.training.runs import Runs
+        from shared.training.search.records import SearchRecords
 
         p = self.platform
-        return TrainingDesk(Runs(p.documents, p.now, wall=p.wall), p.events, p.jobs, p.now, p.new_id)
+        runs, searches = Runs(p.documents, p.now, wall=p.wall), SearchRecords(p.documents)
+        return TrainingDesk(runs, p.events, p.jobs, searches, p.now, p.new_id)
 
     @cached_property
     def scorings(self) -> Scorings:
@@ -120,7 +168,29 @@ class ServingParts(AlertingParts):
         from shared.serving.scoring_desk import ScoringDesk
 
         p = self.platform
-        return ScoringDesk(self.scorings, self.registry, p.events, p.jobs, p.now, p.new_id)
+        return ScoringDesk(self.scorings, self.registry, p.blobs, p.events, p.jobs, p.now, p.new_id)
+
+    @cached_property
+    def uploads(self) -> Uploads:
+        from shared.uploads.uploads import Uploads
+
+        return Uploads(self.platform.documents, self.platform.now, wall=self.platform.wall)
+
+    @cached_property
+    def upload_desk(self) -> UploadDesk:
+        from shared.uploads import UploadDesk
+
+        p, problems = self.platform, self.problems
+        return UploadDesk(
+            self.uploads,
+            self.registry,
+            p.blobs,
+            p.events,
+            p.jobs,
+            p.now,
+            p.new_id,
+            lambda name: problems.of_model(name) is not None,
+        )
 
     async def require_model(self) -> None:
         """

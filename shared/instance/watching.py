@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from shared.monitoring.performance import Performance
     from shared.monitoring.quality import Quality
     from shared.monitoring.reports import ReportDesk, Reports
+    from shared.monitoring.usage import Usages
     from shared.monitoring.verification import Verifier
     from shared.monitoring.watching import Watcher
 
@@ -66,6 +67,12 @@ class WatchingParts(ServingParts):
         from shared.monitoring.audit import Audit
 
         return Audit(self.platform.documents, self.platform.now)
+
+    @cached_property
+    def usages(self) -> Usages:
+        from shared.monitoring.usage import Usages
+
+        return Usages(self.latencies, self.audit, self.platform.now)
 
     @cached_property
     def outcomes(self) -> Outcomes:

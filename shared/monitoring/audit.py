@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -35,6 +36,7 @@ DIGEST: Final = "sha256"
 OWN_FIELDS: Final = frozenset({EXPIRES, DIGEST})
 """What the audit keeps beside the prediction."""
 
+_LISTS = ("features", "probabilities")
 _PAUSES_SECONDS = (0.01, 0.03, 0.06, 0.1, 0.2, 0.3, 0.3)
 _WRITES_PER_PREDICTION = 2
 
@@ -55,7 +57,7 @@ class Audit:
         idempotent.
 
         Raises:
-            InvalidInput: features that aren't JSON.
+            InvalidInput: features or probabilities that aren't JSON.
         """
         expires_at = utc(self._now() + timedelta(days=retention_days))
         batches = list({event.id: _writes(event, expires_at) for event in events}.values())
@@ -149,20 +151,23 @@ def is_intact(record: Data) -> bool | None:
 
 
 def _writes(event: Event, expires_at: str) -> list[Write]:
-    record = {**_document(event), EXPIRES: expires_at}
+    document = _document(event)
+    record = {**document, EXPIRES: expires_at}
     writes: list[Write] = [Create(COLLECTION, event.id, {**record, DIGEST: digest(record)})]
-    waiting = unsettled_of(event)
+    waiting = unsettled_of(replace(event, data=document))
     if waiting is not None:
         writes.append(Create(UNSETTLED, event.id, waiting.to_data()))
     return writes
 
 
 def _document(event: Event) -> Data:
-    """What the event tells. Its features are JSON text, as a row takes them; here they are a list again."""
-    features = event.data.get("features")
-    if not isinstance(features, str):  # a list already, as earlier releases told it
-        return event.data
+    """What the event tells. Its lists are JSON text, as a row of the warehouse takes them; here they are
+    lists again, unless they came as such, from earlier releases.
+    """
+    texts = {name: event.data[name] for name in _LISTS if isinstance(event.data.get(name), str)}
     try:
-        return {**event.data, "features": json.loads(features)}
+        return {**event.data, **{name: json.loads(text) for name, text in texts.items()}}
     except ValueError as error:
-        raise InvalidInput(f"The features of prediction {event.id} must be JSON text: {error}.") from error
+        raise InvalidInput(
+            f"The {' and '.join(texts)} of prediction {event.id} must be JSON text: {error}."
+        ) from error

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from shared.errors import InvalidInput
 from shared.evaluation.baselines import BASELINES, BaselineRows
 from shared.evaluation.bootstrap import Estimate, block_codes, block_seconds, resampling_weights
-from shared.evaluation.classes import class_metrics
-from shared.evaluation.metrics import METRICS, Evaluator, Rows
+from shared.evaluation.classes import ClassEvaluator
+from shared.evaluation.metrics import METRICS, WITHOUT_RETURNS, Evaluator, Rows
 from shared.evaluation.reliability import Reliability
 from shared.market.candles import rfc3339
 from shared.platform.ports import Data
@@ -22,7 +22,6 @@ from shared.registry import Manifest
 RESAMPLES: Final = 1_000
 SEED: Final = 0
 MAX_BLOCKS_OF_ROWS: Final = 200
-_WITHOUT_RETURNS: Final = tuple(name for name in METRICS if name != "rank_ic")
 _GAINS: Final = ("log_loss", "brier")
 
 Scores = NDArray[np.float64]
@@ -103,14 +102,14 @@ def _of_two_classes(
     score = np.array([one["probability"] for one in ordered], np.float64)
     is_market = manifest.kind == "market"
     session = np.unique(at, return_inverse=True)[1]
-    returns = _returns(ordered, "forward_return") if is_market else np.zeros(len(y))
+    returns = _returns(ordered, "forward_return") if is_market else None
     evaluator = Evaluator(
         Rows(y, returns, session, block),
         threshold=manifest.threshold,
         resamples=RESAMPLES,
         rng=np.random.default_rng(SEED),
     )
-    names = METRICS if is_market else _WITHOUT_RETURNS
+    names = METRICS if is_market else WITHOUT_RETURNS
     rates = None if base_rate is None else np.full(len(y), base_rate)
     return Measured(
         rows=len(y),
@@ -118,7 +117,7 @@ def _of_two_classes(
         blocks=evaluator.blocks,
         first=int(at[0]),
         last=int(at[-1]),
-        rank_ic_within=evaluator.rank_ic_unit if is_market else None,
+        rank_ic_within=evaluator.rank_ic_unit,
         metrics=evaluator.estimate(score, names),
         baselines=_baselines(evaluator, _returns(ordered, "past_return"), rates, is_market=is_market),
         gains={} if rates is None else {name: evaluator.gain(name, score, rates) for name in _GAINS},
@@ -159,7 +158,7 @@ def _of_classes(
         first=int(at[0]),
         last=int(at[-1]),
         rank_ic_within=None,
-        metrics=class_metrics(y, probabilities, block, weights),
+        metrics=ClassEvaluator(y, len(manifest.classes), block, weights).estimate(probabilities),
         baselines={},
         gains={},
         calibration=None,

@@ -180,13 +180,14 @@ def judge(primary: str, validation: Validation | None, measured: Measured | None
 
 
 def _validation(manifest: Manifest) -> tuple[str, Validation | None]:
-    """The primary metric, and its interval on the hold-out where the manifest tells one."""
+    """The primary metric, and its interval on rows unseen in training where the manifest tells one."""
     metrics: Any = manifest.metrics
     primary = metrics.get("primary")
     if not isinstance(primary, str):
         return ("auc" if len(manifest.classes) == 2 else "log_loss"), None
     try:
-        found = metrics["hold_out"]["model"][primary]
+        unseen = metrics["hold_out"] if manifest.kind == "market" else metrics["cross_validation"]
+        found = unseen["model"][primary]
         return primary, Validation(primary, *(float(found[name]) for name in ("value", "low", "high")))
     except (KeyError, TypeError):
         return primary, None

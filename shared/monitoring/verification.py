@@ -18,6 +18,7 @@ from shared.errors import NotFound, PackageRefused
 from shared.monitoring.audit import Audit, is_intact
 from shared.platform.ports import Data
 from shared.registry import Manifest, Registry, Scorer
+from shared.tabular.deciding import decided
 
 PAGE: Final = 500
 
@@ -143,7 +144,9 @@ class Verifier:
         if record.get("package_hash") != package.hash:
             found.append(f"package: it names {record.get('package_hash')}, registered is {package.hash}")
         found += _of_score(record, package.scorer)
-        if "threshold" in record:
+        if "label" in record:
+            found += _of_label(record, package.manifest, package.scorer)
+        elif "threshold" in record:
             found += _of_signal(record, package.manifest, self._decide)
         return found
 
@@ -177,11 +180,31 @@ def _bits(values: list[Any]) -> list[str] | None:
     return [float(value).hex() for value in values]
 
 
+def _of_label(record: Data, manifest: Manifest, scorer: Scorer) -> list[str]:
+    """Of a tabular prediction: the label, and its probability, follow from the probabilities."""
+    row = _row(record.get("features"), scorer.features)
+    if row is None:
+        return []  # told already
+    found = _of_threshold(record, manifest)
+    probabilities = scorer.score(row)
+    place = int(decided(probabilities, manifest.threshold)[0])
+    label, probability = manifest.classes[place], float(probabilities[0, place])
+    if record["label"] != label:
+        found.append(f"label: stored {record['label']!r}, replayed {label!r}")
+    elif _bits([record.get("probability")]) != _bits([probability]):
+        found.append(f"probability: stored {record.get('probability')!r}, replayed {probability!r}")
+    return found
+
+
+def _of_threshold(record: Data, manifest: Manifest) -> list[str]:
+    if record.get("threshold") == manifest.threshold:
+        return []
+    return [f"threshold: stored {record.get('threshold')!r}, the package's is {manifest.threshold!r}"]
+
+
 def _of_signal(record: Data, manifest: Manifest, decide: Decide) -> list[str]:
-    found = []
-    threshold, probability, band = (record.get(n) for n in ("threshold", "probability", "no_trade_band"))
-    if threshold != manifest.threshold:
-        found.append(f"threshold: stored {threshold!r}, the package's is {manifest.threshold!r}")
+    found = _of_threshold(record, manifest)
+    probability, band = (record.get(name) for name in ("probability", "no_trade_band"))
     if not isinstance(probability, (int, float)) or not isinstance(band, (int, float)):
         return [*found, "signal: what it was decided by is no number"]
     signal = decide(probability, manifest.threshold, band)

@@ -63,7 +63,8 @@ def test_a_wrong_key_is_refused_even_where_none_is_needed(route: str, key: str) 
 def test_only_health_and_the_way_in_are_open_in_production() -> None:
     opened = {route for route, role in ROLES.items() if role is Role.PUBLIC}
     way_in = {"POST /auth/register", "POST /auth/login", "POST /auth/refresh"}
-    assert opened == {"GET /health", "GET /ready", *way_in}
+    probes = {"GET /v2/health/live", "GET /v2/health/ready", "GET /ping", "POST /ping"}
+    assert opened == {"GET /health", "GET /ready", *probes, *way_in}
 
 
 def test_a_setting_opens_listed_routes_and_no_others() -> None:

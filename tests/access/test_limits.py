@@ -138,12 +138,32 @@ def test_without_redis_limits_go_on_in_memory_and_say_so(caplog: pytest.LogCaptu
 
 def test_every_route_has_its_kind() -> None:
     kinds = {route: kind_of(route, changes=not route.startswith("GET")) for route in ROLES}
-    assert {route for route, kind in kinds.items() if kind is None} == {"GET /health", "GET /ready", "POST /"}
+    assert {route for route, kind in kinds.items() if kind is None} == {*PROBES, "POST /"}
     assert kinds["GET /predict"] is Kind.PREDICT
     assert kinds["POST /predict/batch"] is Kind.PREDICT
     assert kinds["GET /predictions/recent"] is Kind.READ
     assert kinds["POST /predict/jobs"] is Kind.CHANGE
     assert kinds["POST /auth/login"] is Kind.LOGIN
+    for route in PROTOCOLS:
+        assert kinds[route] is Kind.PREDICT
+
+
+PROBES = {
+    "GET /health",
+    "GET /ready",
+    "GET /v2/health/live",
+    "GET /v2/health/ready",
+    "GET /ping",
+    "POST /ping",
+}
+PROTOCOLS = {
+    "POST /predict",
+    "POST /models/{id}/predict",
+    "POST /v2/models/{model}/infer",
+    "POST /v2/models/{model}/versions/{version}/infer",
+    "POST /v1/models/{model}:predict",
+    "POST /invocations",
+}
 
 
 def test_whose_calls_are_counted_together() -> None:

@@ -46,9 +46,11 @@ from shared.platform.migration import migrate
 from shared.platform.ports import Document, Documents, Event, Filter, Order, Page, Write
 from shared.platform.topics import TOPICS
 from shared.platform.versioned import VersionedDocuments
+from shared.problems.declared import Problems
 from shared.registry import Registry
 from shared.serving.scorings import Scorings
 from shared.training.runs import Runs, RunStatus
+from shared.uploads.uploads import Uploads
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / "infra" / "firestore.indexes.json"
@@ -204,18 +206,28 @@ def ask_registry(parts: Parts) -> None:
     registry.of_run("run")
     registry.promotions("market-signal")
     registry.live_at("market-signal", NOW)
+    for model in ("market-signal", "market-signal-v1"):
+        registry.history(model)
     registry.touch_all(by="tester")
 
 
 def ask_training(parts: Parts) -> None:
     for status in any_of(RunStatus.QUEUED):
         Runs(parts.documents, lambda: NOW).list(status=status)
+    Problems(parts.documents).names()
 
 
 def ask_serving(parts: Parts) -> None:
     scorings = Scorings(parts.documents, lambda: NOW)
     scorings.list(limit=10, cursor=None)
     scorings.tasks("scoring")
+
+
+def ask_uploads(parts: Parts) -> None:
+    uploads = Uploads(parts.documents, lambda: NOW, wall=lambda: NOW)
+    uploads.list(limit=10, cursor=None)
+    uploads.under_way("owner", limit=10)
+    uploads.of_owner("owner", limit=10, cursor=None)
 
 
 def ask_platform(parts: Parts) -> None:
@@ -234,6 +246,7 @@ ASKERS: tuple[Callable[[Parts], None], ...] = (
     ask_reports,
     ask_training,
     ask_serving,
+    ask_uploads,
     ask_platform,
 )
 """A new query of the engine goes into one of these, with every combination of its filters."""

@@ -73,7 +73,8 @@ def test_a_row_has_every_value_of_its_event(tmp_path: Path) -> None:
     answer = keep(tmp_path, [data]).query("SELECT * FROM predictions")
     assert answer.columns == names
     [row] = answer.rows
-    later = {"threshold": None, "no_trade_band": None}  # columns that events of earlier releases lack
+    # columns that events of earlier releases lack, and those of rows
+    later = dict.fromkeys(["threshold", "no_trade_band", "kind", "label", "probabilities"])
     expected = {**later, **data, "as_of": data["as_of"].replace("Z", "+00:00")}
     assert dict(zip(names, row, strict=True)) == expected
 
@@ -112,12 +113,12 @@ def test_what_comes_again_in_another_batch_is_there_once(tmp_path: Path) -> None
 
 def test_what_is_no_row_is_refused_alone_with_the_column(tmp_path: Path) -> None:
     good, bad, worse = made(3)
-    bad["probability"], worse["symbol"] = "0.5", None
+    bad["probability"], worse["model_id"] = "0.5", None
     source = Given([good, bad, worse])
     WarehouseWriter(source, tmp_path).write_once()
     assert source.acked == [good["prediction_id"]]
     assert "probability must be a number, found '0.5'" in source.refused[bad["prediction_id"]]
-    assert "symbol must be a value, found none" in source.refused[worse["prediction_id"]]
+    assert "model_id must be a value, found none" in source.refused[worse["prediction_id"]]
 
 
 def test_nothing_is_acknowledged_that_could_not_be_written(tmp_path: Path) -> None:

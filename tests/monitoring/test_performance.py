@@ -14,12 +14,13 @@ from shared.drift.result import Verdict
 from shared.errors import InvalidInput, NotFound
 from shared.evaluation.bootstrap import Estimate
 from shared.monitoring.measuring import Measured, measure
-from shared.monitoring.performance import MIN_BLOCKS, MIN_ROWS, Validation, judge
+from shared.monitoring.performance import MIN_BLOCKS, MIN_ROWS, Validation, _validation, judge
 from shared.platform.ports import Data
 from shared.registry import Manifest
 from shared.registry.package import PROFILE
 from tests.packages import active, market_package
 from tests.predicted import FIRST, Market
+from tests.tabular_packages import tabular_package
 
 DAYS = 70
 VALIDATED = {"primary": "auc", "hold_out": {"model": {"auc": {"value": 0.52, "low": 0.51, "high": 0.53}}}}
@@ -183,9 +184,7 @@ def test_more_than_two_classes_are_measured_as_scikit_learn_does(is_there: Seque
     found = measure(made, manifest(kind="tabular", classes=("low", "middle", "high")), None)
     said = probabilities.argmax(axis=1)
     assert value(found.metrics, "accuracy") == pytest.approx(peer.accuracy_score(y, said), abs=1e-12)
-    assert value(found.metrics, "macro_f1") == pytest.approx(
-        peer.f1_score(y, said, average="macro"), abs=1e-12
-    )
+    assert value(found.metrics, "f1") == pytest.approx(peer.f1_score(y, said, average="macro"), abs=1e-12)
     log_loss = peer.log_loss(y, probabilities, labels=range(3))
     assert value(found.metrics, "log_loss") == pytest.approx(log_loss, abs=1e-12)
     assert (found.rows, found.baselines, found.calibration) == (len(chosen), {}, None)
@@ -248,3 +247,12 @@ def test_the_verdict_needs_enough_data_and_a_whole_interval(
     said, why = judge(metric, validation, found)
     assert said == verdict
     assert words in why
+
+
+def test_what_a_tabular_model_showed_is_found_in_its_cross_validation() -> None:
+    told = {"value": 0.81, "low": 0.76, "high": 0.86}
+    metrics = {"primary": "f1", "cross_validation": {"model": {"f1": told}}}
+    assert _validation(tabular_package(metrics=metrics).manifest) == (
+        "f1",
+        Validation("f1", 0.81, 0.76, 0.86),
+    )

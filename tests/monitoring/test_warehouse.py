@@ -22,16 +22,16 @@ from infra.local.warehouse import _write_file
 from shared.errors import InvalidInput, NotFound, PlatformUnavailable
 from shared.monitoring.warehouse import FOLDER, TABLE, Warehouse, bq_command, question, questions, row_of
 from shared.monitoring.warehouse.rows import arrow_table
-from tests.warehouse import Data, keep, made
+from tests.warehouse import Data, keep, made, made_of_rows
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = [one.name for one in questions()]
-DATA = made(300)
+DATA = [*made(300), *made_of_rows(60)]
 
 
 @pytest.fixture(scope="module")
 def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
-    """300 predictions of the last five days, 40 of them delivered twice."""
+    """300 predictions of symbols and 60 of rows in the last five days, 40 of them delivered twice."""
     return keep(tmp_path_factory.mktemp("rows"), DATA[:170], DATA[130:])
 
 
@@ -50,8 +50,14 @@ def groups(key: Callable[[Data], Any], data: Iterable[Data] = DATA) -> Mapping[A
     return found
 
 
-def share(data: Sequence[Data], signal: str) -> float:
-    return len([one for one in data if one["signal"] == signal]) / len(data)
+def of_symbols(data: Iterable[Data] = DATA) -> list[Data]:
+    return [one for one in data if "symbol" in one]
+
+
+def share(data: Sequence[Data], signal: str) -> float | None:
+    """None where there are no signals."""
+    signals = [one["signal"] for one in of_symbols(data)]
+    return signals.count(signal) / len(signals) if signals else None
 
 
 def times(data: Iterable[Data], name: str = "made_at") -> list[str]:
@@ -59,7 +65,7 @@ def times(data: Iterable[Data], name: str = "made_at") -> list[str]:
 
 
 def distinct(data: Iterable[Data], name: str) -> int:
-    return len({one[name] for one in data})
+    return len({one[name] for one in data if name in one})
 
 
 def percentile(data: Sequence[Data], share: float) -> float:
@@ -99,11 +105,19 @@ def models() -> list[list[Any]]:
 
 def symbols() -> list[list[Any]]:
     found = []
-    for key, them in groups(lambda d: d["symbol"]).items():
+    for key, them in groups(lambda d: d["symbol"], of_symbols()).items():
         signals = Counter(d["signal"] for d in them)
         counts = [signals[s] for s in ("up", "down", "hold")]
         found.append([key, len(them), *counts, times(them, "as_of")[-1], times(them)[-1]])
     return found
+
+
+def labels() -> list[list[Any]]:
+    rows = [one for one in DATA if "label" in one]
+    return [
+        [*key, len(them), mean(them)]
+        for key, them in groups(lambda d: (day(d), d["model_id"], d["label"]), rows).items()
+    ]
 
 
 def latency() -> list[list[Any]]:
@@ -120,7 +134,7 @@ def latency() -> list[list[Any]]:
 
 def stale() -> list[list[Any]]:
     found = []
-    for key, them in groups(day).items():
+    for key, them in groups(day, of_symbols()).items():
         old = [d for d in them if d["stale"]]
         found.append([key, len(them), len(old), len(old) / len(them), distinct(old, "symbol")])
     return found
@@ -157,7 +171,7 @@ def missing() -> list[list[Any]]:
 
 EXPECTED: Mapping[str, Callable[[], list[list[Any]]]] = {
     one.__name__: one
-    for one in (callers, daily, duplicates, latency, missing, models, probabilities, stale, symbols)
+    for one in (callers, daily, duplicates, labels, latency, missing, models, probabilities, stale, symbols)
 }
 
 
@@ -250,7 +264,7 @@ def test_whatever_is_told_is_a_row_or_is_refused_by_column(data: Data) -> None:
     ("name", "value"),
     [
         ("symbol", 1),
-        ("symbol", None),
+        ("model_id", None),
         ("probability", "0.5"),
         ("probability", True),
         ("horizon", 1.5),
@@ -365,9 +379,9 @@ def test_the_database_itself_reads_and_writes_nothing_else(warehouse: Warehouse,
         ("SELECT JSON_VALUE('[1.5, null]', '$[1]')", None),
         ("SELECT STRING_AGG(v, '') FROM UNNEST(['a', 'b']) AS v", "ab"),
         ("SELECT v FROM UNNEST(['a', 'b']) AS v WITH OFFSET AS o WHERE o = 0", "a"),
-        ("SELECT SUM(o) FROM predictions CROSS JOIN UNNEST([7, 8, 9]) AS v WITH OFFSET AS o", 900),
+        ("SELECT SUM(o) FROM predictions CROSS JOIN UNNEST([7, 8, 9]) AS v WITH OFFSET AS o", 1_080),
         ("SELECT x FROM (SELECT 1 AS x UNION ALL SELECT NULL) ORDER BY x LIMIT 1", None),
-        ("SELECT COUNT(*) FROM predictions WHERE made_at > '2024-01-01' -- */ DROP TABLE x", 300),
+        ("SELECT COUNT(*) FROM predictions WHERE made_at > '2024-01-01' -- */ DROP TABLE x", 360),
         ("SELECT CAST('x' AS STRING) || SUBSTR('abc', 2, 1)", "xb"),
     ],
 )
@@ -396,8 +410,8 @@ def test_what_would_be_answered_otherwise_is_refused(warehouse: Warehouse, sql: 
 def test_an_answer_is_cut_at_its_limit_and_says_so(warehouse: Warehouse) -> None:
     cut = warehouse.query("SELECT symbol FROM predictions", limit=10)
     assert (len(cut.rows), cut.is_more) == (10, True)
-    whole = warehouse.query("SELECT symbol FROM predictions", limit=300)
-    assert (len(whole.rows), whole.is_more) == (300, False)
+    whole = warehouse.query("SELECT symbol FROM predictions", limit=360)
+    assert (len(whole.rows), whole.is_more) == (360, False)
 
 
 def test_a_question_that_takes_too_long_is_ended(warehouse: Warehouse) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from shared.monitoring.latency.histogram import Histogram
 from shared.monitoring.latency.measured import Durations, Measured, Requests
-from shared.monitoring.latency.report import LatencyReport, Part, report_of
+from shared.monitoring.latency.report import LatencyReport, ModelReport, Part, model_report, report_of
 from shared.platform.cas import update
 from shared.platform.names import key
 from shared.platform.ports import MAX_LIMIT, Data, Document, Documents, Event, Filter, Now
@@ -47,6 +47,10 @@ class Window(StrEnum):
     FIVE_MINUTES = "5m"
     HOUR = "1h"
     DAY = "1d"
+
+    @property
+    def length(self) -> timedelta:
+        return _LENGTHS[self][1]
 
 
 _LENGTHS: Final[Mapping[Window, tuple[Span, timedelta]]] = MappingProxyType(
@@ -119,6 +123,14 @@ class Latencies:
         start = _floor((now - length).timestamp(), span.seconds)
         parts = [part for one in self._read(span, start, now, function) for part in _parts(one.data)]
         return report_of(str(window), _moment(start), now, parts, model_id)
+
+    def of_model(self, model_id: str, window: Window) -> ModelReport:
+        """The figures of all requests that this model answered in the newest `window`, in any function."""
+        span, length = _LENGTHS[window]
+        now = self._now()
+        start = _floor((now - length).timestamp(), span.seconds)
+        parts = [part for one in self._read(span, start, now, None) for part in _parts(one.data)]
+        return model_report(_moment(start), now, parts, model_id)
 
     def between(self, start: datetime, end: datetime) -> LatencyReport:
         """The figures of the whole hours from `start` to before `end`; hours are kept for 35 days."""

@@ -80,6 +80,21 @@ class LatencyReport:
         return asdict(self)
 
 
+@dataclass(frozen=True, slots=True)
+class ModelReport:
+    """The figures of one model from `since` until `until`."""
+
+    since: str
+    until: str
+    figures: Figures
+
+
+def model_report(since: datetime, until: datetime, parts: Iterable[Part], model_id: str) -> ModelReport:
+    """The figures of the requests among `parts` that this model answered."""
+    figures = _figures(part for part in parts if part.route is not None and part.model_id == model_id)
+    return ModelReport(utc(since), utc(until), figures)
+
+
 def report_of(
     window: str, since: datetime, until: datetime, parts: Sequence[Part], model_id: str | None
 ) -> LatencyReport:

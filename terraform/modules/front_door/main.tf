@@ -11,10 +11,11 @@ locals {
     if length(function.routes) > 0 || name == var.default_function
   }
 
-  # Path -> function. A parameter is one part of the path, whatever its name.
+  # Path -> function. A parameter is one part of the path, whatever its name, with what is written behind it:
+  # a template of the load balancer has whole parts only.
   paths = merge([
     for name, function in var.functions : {
-      for path in distinct([for route in function.routes : replace(split(" ", route)[1], "/\\{\\w+\\}/", "*")]) : path => name
+      for path in distinct([for route in function.routes : replace(split(" ", route)[1], "/\\{\\w+\\}[^/]*/", "*")]) : path => name
     }
   ]...)
   fixed     = [for path in sort(keys(local.paths)) : path if !strcontains(path, "*")]

@@ -7,5 +7,6 @@ SELECT
   COUNT(DISTINCT IF(stale, symbol, NULL)) AS stale_symbols
 FROM predictions
 WHERE made_at >= TIMESTAMP_SUB(CURRENT_TIMESTAMP(), INTERVAL @days DAY)
+  AND stale IS NOT NULL
 GROUP BY day
 ORDER BY day DESC

@@ -9,5 +9,6 @@ SELECT
   MAX(made_at) AS last
 FROM predictions
 WHERE made_at >= TIMESTAMP_SUB(CURRENT_TIMESTAMP(), INTERVAL @days DAY)
+  AND symbol IS NOT NULL
 GROUP BY symbol
 ORDER BY predictions DESC, symbol
