@@ -49,7 +49,7 @@ class Trap:
     """Says so in a file when it is unpickled."""
 
     def __reduce__(self) -> Any:
-        return (open, ("/tmp/D-was-unpickled", "w"))  # noqa: S108 - that it isn't there is the test
+        return (open, ("/tmp/mlengine-was-unpickled", "w"))  # noqa: S108 - that it isn't there is the test
 
 
 def at_a_glance() -> Iterator[Hostile]:

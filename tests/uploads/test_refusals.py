@@ -25,7 +25,7 @@ from tests.uploads.hostile_models import in_the_conversion
 from tests.uploads.made import lightgbm_model, request, skops_model, xgboost_model
 
 ROOT = Path(__file__).resolve().parents[2]
-TRAP = Path("/tmp/D-was-unpickled")  # noqa: S108 - where the pickles of these tests leave their trace
+TRAP = Path("/tmp/mlengine-was-unpickled")  # noqa: S108 - where the pickles of these tests leave their trace
 GLANCED, CONVERTED = list(at_a_glance()), list(in_the_conversion())
 MOST_BYTES = 1_200_000_000
 MOST_SECONDS = 30.0
@@ -103,6 +103,10 @@ def test_it_is_refused_by_the_conversion(hostile: Hostile, ran: Mapping[str, Ran
 
 def test_all_stay_within_the_bounds(ran: Mapping[str, Ran]) -> None:
     assert limits.memory_bytes(0) == 1_500_000_000
+    peak, cpu = (
+        max(getattr(found, name) for found in ran.values()) for name in ("peak_bytes", "cpu_seconds")
+    )
+    print(f"{len(ran)} conversions: at most {peak / 1e6:.0f} MB and {cpu:.1f} s of processor time")  # noqa: T201
     assert max(found.peak_bytes for found in ran.values()) < MOST_BYTES
     assert max(found.cpu_seconds for found in ran.values()) < MOST_SECONDS
 

@@ -18,10 +18,12 @@ SIGNALS: Final[Mapping[str, tuple[str, str]]] = {
 STATUSES: Final[Mapping[str, str]] = {
     "succeeded": "green",
     "rejected": "yellow",
+    "refused": "yellow",
     "failed": "red",
     "cancelled": "dim",
     "running": "cyan",
     "queued": "dim",
+    "receiving": "dim",
 }
 
 
