@@ -10,6 +10,7 @@ from shared.schema import Answer, Body
 from shared.serving import BatchPrediction, RowOutcomes, RowPrediction, SymbolPrediction
 from shared.serving.rows import ROWS_LIMIT_BYTES, ModelId, Rows
 from shared.web import Call, Function, Problem, problem_of
+from shared.web.visible import require_model
 
 function = Function("batch_predict", needs=["documents", "model"])
 
@@ -70,7 +71,7 @@ async def predict_batch(call: Call, body: BatchBody) -> BatchAnswer:
 
 
 async def predict_symbols(call: Call, model: str, symbols: Sequence[str]) -> BatchAnswer:
-    call.identity.require_model(model)
+    await require_model(call, model)
     limit = call.instance.settings.batch_max_symbols
     if len(symbols) > limit:
         raise wrong("/symbols", f"at most {limit} symbols a call, found {len(symbols)}: send several calls")
@@ -81,7 +82,7 @@ async def predict_symbols(call: Call, model: str, symbols: Sequence[str]) -> Bat
 
 
 async def predict_rows(call: Call, model: str, rows: Rows) -> BatchAnswer:
-    call.identity.require_model(model)
+    await require_model(call, model)
     found = await call.instance.tabular_predictor.predict_each(model, rows, call.caller)
     call.facts.update(rows=len(rows), model_id=found.model_id)
     return answer(row_entries(found, call), call)

@@ -26,6 +26,7 @@ from shared.serving.protocols.oip_answers import (
 )
 from shared.serving.tabular import Scored
 from shared.web import Call, Function
+from shared.web.visible import may_use, require_model
 
 function = Function("inference", needs=["documents"])
 
@@ -98,18 +99,15 @@ async def version_infer(call: Call, model: str, version: str, body: InferBody) -
 @function.post("/v2/repository/index", changes=False)
 async def index(call: Call, body: IndexBody) -> RepositoryIndex:
     """The live versions of all models, with `ready` only of those that are served here."""
-    names = await asyncio.to_thread(call.instance.registry.names)
-    entries = await asyncio.to_thread(
-        lambda: [index_entry(call, name) for name in names if call.identity.may_use(name)]
-    )
+    names = await visible_names(call)
+    entries = await asyncio.to_thread(lambda: [index_entry(call, name) for name in names])
     return RepositoryIndex([entry for entry in entries if entry.state == "READY" or not body.ready])
 
 
 @function.get("/v1/models")
 async def models(call: Call) -> ModelNames:
     """The names of the models that have a live version."""
-    names = await asyncio.to_thread(call.instance.registry.names)
-    return ModelNames(models=[name for name in names if call.identity.may_use(name)])
+    return ModelNames(models=await visible_names(call))
 
 
 @function.get("/v1/models/{model}")
@@ -152,8 +150,13 @@ async def version(_: Call) -> Response:
     return Response(VERSION, media_type="text/plain")
 
 
+async def visible_names(call: Call) -> list[str]:
+    names = await asyncio.to_thread(call.instance.registry.names)
+    return [name for name in names if await may_use(call, name)]
+
+
 async def loaded(call: Call, model: str) -> LoadedModel:
-    call.identity.require_model(model)
+    await require_model(call, model)
     return await call.instance.tabular_predictor.model(model)
 
 

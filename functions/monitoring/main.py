@@ -23,6 +23,7 @@ from shared.schema import Answer, Query
 from shared.web import Call, Function
 from shared.web.decoding import read_data
 from shared.web.moments import Moment
+from shared.web.visible import may_use, require_model
 
 function = Function("monitoring", needs=["documents"])
 
@@ -151,7 +152,7 @@ class HistoryList(Answer):
 @function.get("/monitoring/drift")
 async def drift(call: Call, query: DriftQuery) -> DriftAnswer:
     """The newest check of a model's drift."""
-    call.identity.require_model(query.model)
+    await require_model(call, query.model)
     newest = await asyncio.to_thread(call.instance.drift_checks.newest, query.model)
     if newest is None:
         raise NotFound(
@@ -228,7 +229,7 @@ async def recent(call: Call, query: RecentQuery) -> PredictionList:
         limit=query.limit,
         cursor=query.cursor,
     )
-    shown = [dict(d.data) for d in page.documents if call.identity.may_use(d.data.get("model_id", ""))]
+    shown = [dict(d.data) for d in page.documents if await may_use(call, d.data.get("model_id", ""))]
     return PredictionList(predictions=shown, cursor=page.cursor)
 
 
@@ -236,7 +237,7 @@ async def recent(call: Call, query: RecentQuery) -> PredictionList:
 async def prediction(call: Call, prediction_id: str) -> StoredPrediction:
     """One prediction with its features and ids, as the audit keeps it, its lineage and its outcome."""
     record = await call.instance.audit.wait_for_record(prediction_id)
-    call.identity.require_model(record.get("model_id", ""))
+    await require_model(call, record.get("model_id", ""))
     lineage = await asyncio.to_thread(call.instance.lineage.of, record)
     outcome = await asyncio.to_thread(call.instance.outcomes.get, prediction_id)
     return StoredPrediction(
@@ -249,7 +250,7 @@ async def prediction(call: Call, prediction_id: str) -> StoredPrediction:
 @function.get("/monitoring/performance")
 async def performance(call: Call, query: PerformanceQuery) -> LivePerformance:
     """What settled predictions of a version were worth, beside naive rules and beside its validation."""
-    call.identity.require_model(query.model)
+    await require_model(call, query.model)
     report = await asyncio.to_thread(call.instance.performance.report, query.model, query.window)
     return LivePerformance(**report.json())
 

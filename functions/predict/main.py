@@ -9,6 +9,7 @@ from shared.schema import Query
 from shared.serving import SymbolPrediction, TabularAnswer
 from shared.serving.rows import InputsBody, RowsBody
 from shared.web import Call, Function
+from shared.web.visible import require_model
 
 function = Function("predict", needs=["documents", "model"])
 
@@ -21,7 +22,7 @@ class PredictQuery(Query):
 @function.get("/predict")
 async def predict(call: Call, query: PredictQuery) -> SymbolPrediction:
     """Predict the direction of one symbol. The prediction is in the audit before the answer leaves."""
-    call.identity.require_model(query.model)
+    await require_model(call, query.model)
     prediction = await call.instance.market_predictor.predict(query.symbol, call.caller, query.model)
     call.facts.update(
         symbol=query.symbol,
@@ -45,7 +46,7 @@ async def predict_rows_by(call: Call, id: str, body: InputsBody) -> TabularAnswe
 
 
 async def answer(call: Call, model: str, body: InputsBody) -> TabularAnswer:
-    call.identity.require_model(model)
+    await require_model(call, model)
     found = await call.instance.tabular_predictor.predict(model, body.inputs, call.caller)
     call.facts.update(model_id=found.model_id, rows=len(found.predictions))
     return found

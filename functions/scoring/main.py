@@ -25,6 +25,7 @@ from shared.serving.scoring_records import (
 from shared.web import Call, Function
 from shared.web.decoding import read_data
 from shared.web.moments import Moment
+from shared.web.visible import may_use, require_model
 
 function = Function("scoring", needs=["documents"])
 
@@ -237,7 +238,7 @@ async def score(call: Call, body: ScoringBody) -> ScoringState:
     """Ask for scores of many symbols, of many candles, or of the rows of files. The answer comes at once; a
     job does the work.
     """
-    call.identity.require_model(body.model)
+    await require_model(call, body.model)
     scoring = await asyncio.to_thread(call.instance.scoring_desk.request, body.request())
     call.facts["scoring_id"] = scoring.scoring_id
     return ScoringState(**scoring.json())
@@ -270,7 +271,7 @@ async def url(call: Call, body: UrlBody) -> InputUrl:
 async def scorings(call: Call, query: ScoringsQuery) -> ScoringList:
     """All scorings."""
     page = await asyncio.to_thread(call.instance.scoring_desk.list, limit=query.limit, cursor=query.cursor)
-    scorings = [one for one in page.scorings if call.identity.may_use(one.request.model)]
+    scorings = [one for one in page.scorings if await may_use(call, one.request.model)]
     return ScoringList(scorings=[ScoringState(**one.json()) for one in scorings], cursor=page.cursor)
 
 
@@ -278,7 +279,7 @@ async def scorings(call: Call, query: ScoringsQuery) -> ScoringList:
 async def scoring(call: Call, scoring_id: str) -> ScoringAnswer:
     """One scoring: how far it is, its parts, and what failed."""
     found = await asyncio.to_thread(call.instance.scoring_desk.status, scoring_id)
-    call.identity.require_model(found[0].request.model)
+    await require_model(call, found[0].request.model)
     return answer(found)
 
 
@@ -286,7 +287,7 @@ async def scoring(call: Call, scoring_id: str) -> ScoringAnswer:
 async def cancel(call: Call, scoring_id: str) -> ScoringAnswer:
     """Ask a scoring to stop. The parts that are written stay."""
     scoring, _ = await asyncio.to_thread(call.instance.scoring_desk.status, scoring_id)
-    call.identity.require_model(scoring.request.model)
+    await require_model(call, scoring.request.model)
     return answer(await asyncio.to_thread(call.instance.scoring_desk.cancel, scoring_id))
 
 

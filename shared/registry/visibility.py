@@ -70,9 +70,12 @@ class Owners:
         return self._known.get(name_of(model))
 
     def read(self, model: str) -> OwnedName:
-        """One that nobody has registered yet is everybody's: there is nothing to be seen of it."""
+        """
+        Raises:
+            NotFound: nobody has registered it.
+        """
         name = name_of(model)
         document = self._documents.get(COUNTERS, name)
         if document is None:
-            return OwnedName(name, None)
+            raise unknown(model)
         return self._known.setdefault(name, OwnedName(name, document.data["owner"]))

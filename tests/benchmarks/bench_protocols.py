@@ -5,7 +5,8 @@
 Ours checks a key, checks and encodes the row's columns, scores, writes a log line, and answers when the
 prediction is durable in the audit's queue. The peers are sent the finished row and score it: no key, no
 columns, no audit. All hold 200 trees of 31 leaves fitted on the same rows, in one process on one core; the
-load comes from another process on another core. The peers' packages go into environments of their own
+load comes from another process on another core. An answer of ours waits for the disk, a peer's doesn't: what
+is comparable is the processor's time. The peers' packages go into environments of their own
 under `--cache`, which is a temporary folder unless given.
 """
 
@@ -72,18 +73,12 @@ class Figures:
         goals = [Goal("answered predictions that aren't in the audit", lost, at_most=0)]
         for name in OURS:
             form = name.removeprefix("mlengine, ")
-            goals.append(
-                Goal(f"requests/s per core, {form}: times a peer's", self._throughput(name), at_least=5)
-            )
-            goals.append(Goal(f"p50, {form}: times faster than a peer", self._latency(name), at_least=2))
+            goals.append(Goal(f"{form}: requests/s a core, times", self._times(name), at_least=5))
         return goals
 
-    def _throughput(self, name: str) -> float:
+    def _times(self, name: str) -> float:
         measure = "requests_per_core_second"
         return self.median(name, measure) / max(self.median(peer, measure) for peer in PEERS)
-
-    def _latency(self, name: str) -> float:
-        return min(self.median(peer, "p50_us") for peer in PEERS) / self.median(name, "p50_us")
 
 
 def prepare(work: Path) -> State:

@@ -275,9 +275,15 @@ def test_a_tabular_model_takes_no_symbols_and_says_what_it_takes(engine: Engine)
 
 
 def test_without_a_live_version_it_says_how_to_get_one(start: Callable[..., Engine]) -> None:
-    for name, path in (("predict", "/predict"), ("batch_predict", "/predict/batch")):
-        response = start()[name].post(path, json={"model": NAME, "inputs": [ROW]})
-        problem(response, 409, "no-active-model")
+    engine = start()
+    asked = [("predict", "/predict"), ("batch_predict", "/predict/batch")]
+    for name, path in asked:
+        response = engine[name].post(path, json={"model": NAME, "inputs": [ROW]})
+        assert "GET /models lists" in problem(response, 404, "not-found")["detail"]
+    registered_tabular(engine.instance.registry)
+    for name, path in asked:
+        response = engine[name].post(path, json={"model": NAME, "inputs": [ROW]})
+        assert "mlengine train" in problem(response, 409, "no-active-model")["detail"]
 
 
 def test_what_cannot_be_audited_is_not_answered(engine: Engine) -> None:

@@ -127,11 +127,10 @@ def test_of_two_attempts_at_once_one_makes_the_version(instance: Instance) -> No
 def test_where_the_platform_is_away_the_next_attempt_goes_on(instance: Instance) -> None:
     upload = taken(instance)
     away = replace(instance.platform, blobs=_Away(instance.platform.blobs))
-    task = replace(PLATFORM_TASK, attempt=3)
     broken = Instance(instance.settings, away)
-    assert ConversionJob(broken, replace(task, retries=9)).work_on(upload.upload_id) is Exit.TRY_AGAIN
+    assert ConversionJob(broken, PLATFORM_TASK).work_on(upload.upload_id) is Exit.TRY_AGAIN
     assert instance.uploads.get(upload.upload_id).status is UploadStatus.RUNNING
-    assert ConversionJob(instance, task).work_on(upload.upload_id) is Exit.DONE
+    assert ConversionJob(instance, PLATFORM_TASK).work_on(upload.upload_id) is Exit.DONE
     assert instance.uploads.get(upload.upload_id).attempts == 2
 
 
