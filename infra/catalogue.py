@@ -24,6 +24,7 @@ Permission = Literal[
     "documents.write",
     "blobs.read",
     "blobs.write",
+    "blobs.sign",
     "events.publish",
     "jobs.run",
     "schedules.write",

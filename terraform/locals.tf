@@ -129,7 +129,7 @@ locals {
       role      = local.role_names[local.permissions.may[word].role]
       why       = local.permissions.may[word].why
       condition = local.permissions.may[word].scope == "database" ? local.in_database : null
-    } if contains(keys(local.permissions.may), word)
+    } if contains(keys(local.permissions.may), word) && try(local.permissions.may[word].scope, "") != "itself"
   } }
 
   # Grants on folders of the bucket, one for each workload, list, folder and role.

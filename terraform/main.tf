@@ -86,6 +86,14 @@ module "build_account" {
   depends_on = [module.project_services]
 }
 
+resource "google_service_account_iam_member" "signs" {
+  for_each = toset([for key, workload in local.workloads : key if contains(workload.may, "blobs.sign")])
+
+  service_account_id = module.workload_account[each.key].id
+  role               = local.role_names[local.permissions.may["blobs.sign"].role]
+  member             = module.workload_account[each.key].member
+}
+
 resource "google_service_account_iam_member" "push_token" {
   service_account_id = module.push_account.id
   role               = local.permissions.platform.push_token.role

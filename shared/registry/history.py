@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 
 from shared.platform.ports import Create, Data, Documents, Filter, Order
+from shared.platform.times import utc
 
 COLLECTION = "model-history"
 
@@ -40,7 +41,7 @@ class HistoryEntry:
     reason: str = ""
 
     def write(self) -> Create:
-        data = {**{name: getattr(self, name) for name in self.__slots__}, "at": to_text(self.at)}
+        data = {**{name: getattr(self, name) for name in self.__slots__}, "at": utc(self.at)}
         return Create(COLLECTION, self.id, data)
 
     @staticmethod
@@ -78,8 +79,3 @@ def of_model(documents: Documents, name: str, *, limit: int, cursor: str | None)
         cursor=cursor,
     )
     return HistoryPage([HistoryEntry.from_data(document.data) for document in page.documents], page.cursor)
-
-
-def to_text(time: datetime) -> str:
-    """RFC 3339 in UTC with microseconds: text that sorts as time does."""
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -16,7 +16,8 @@ from typing import TypeAlias
 from shared.errors import Conflict, GatesNotPassed, NoActiveModel
 from shared.platform.cas import retry_conflicts
 from shared.platform.ports import Create, Data, Document, Documents, Filter, NewId, Now, Order, Replace, Write
-from shared.registry.history import Deed, HistoryEntry, to_text
+from shared.platform.times import utc
+from shared.registry.history import Deed, HistoryEntry
 from shared.registry.versions import UPLOADED, Status, Version, Versions
 
 POINTERS = "active-models"
@@ -53,7 +54,7 @@ class Promotion:
     reason: str
 
     def to_data(self) -> Data:
-        return {**{name: getattr(self, name) for name in self.__slots__}, "at": to_text(self.at)}
+        return {**{name: getattr(self, name) for name in self.__slots__}, "at": utc(self.at)}
 
     @staticmethod
     def from_data(data: Data) -> Promotion:
@@ -194,7 +195,7 @@ class Pointers:
         """The change that made live what was live at `time`; None before the first."""
         page = self._documents.query(
             PROMOTIONS,
-            where=[Filter("name", "==", name), Filter("at", "<=", to_text(time))],
+            where=[Filter("name", "==", name), Filter("at", "<=", utc(time))],
             order_by=[Order("at", descending=True), Order("seq", descending=True)],
             limit=1,
         )

@@ -9,6 +9,7 @@ from datetime import datetime
 from shared.errors import AlreadyExists, Conflict, CorruptBlob, EngineError, NotFound, PackageRefused
 from shared.logs import LOGGER
 from shared.platform.ports import Blobs, Data, Documents, Event, Events, NewId, Now
+from shared.platform.times import utc
 from shared.registry import history
 from shared.registry.history import Deed, HistoryPage
 from shared.registry.manifest import Manifest
@@ -126,7 +127,7 @@ class Registry:
                 raise Conflict(f"{version.id} is live, and can't be deleted: activate another version first.")
             if version.is_deleted:
                 return version
-            return replace(version, status=Status.ARCHIVED, deleted_at=history.to_text(at), deleted_by=by)
+            return replace(version, status=Status.ARCHIVED, deleted_at=utc(at), deleted_by=by)
 
         return self._versions.change(version_id, change, deed=Deed.DELETED, at=at, by=by, reason=reason)
 

@@ -12,8 +12,8 @@ from typing import Any, Final, TypeAlias
 from shared.errors import Conflict, InvalidInput, NotFound
 from shared.platform.cas import retry_conflicts
 from shared.platform.ports import Create, Data, Document, Documents, Filter, NewId, Order, Replace, Write
+from shared.platform.times import utc
 from shared.registry.history import Deed, HistoryEntry
-from shared.registry.history import to_text as to_text
 from shared.registry.package import Package
 
 VERSIONS = "model-versions"
@@ -71,7 +71,7 @@ class Version:
     def to_data(self) -> Data:
         return {
             **{name: getattr(self, name) for name in self.__slots__},
-            "created_at": to_text(self.created_at),
+            "created_at": utc(self.created_at),
         }
 
     @staticmethod

@@ -25,7 +25,7 @@ from shared.platform.ports import (
     Now,
     Order,
 )
-from shared.registry.versions import to_text
+from shared.platform.times import utc
 from shared.serving.scoring_records import (
     MAX_TASKS,
     Scoring,
@@ -193,7 +193,7 @@ class Scorings:
                     attempts=1 if known is None else known.attempts + 1,
                     started_at=self._time() if known is None else known.started_at,
                     heartbeat_at=self._time(),
-                    heard_at=to_text(self._wall()),
+                    heard_at=utc(self._wall()),
                     seq=0 if known is None else known.seq + 1,
                 )
             )
@@ -209,7 +209,7 @@ class Scorings:
 
         def change(data: Data | None) -> Data | None:
             there = _theirs(task, data)
-            beat: dict[str, Any] = {"heartbeat_at": self._time(), "heard_at": to_text(self._wall())}
+            beat: dict[str, Any] = {"heartbeat_at": self._time(), "heard_at": utc(self._wall())}
             return task_data(replace(task, **beat, seq=there.seq + 1))
 
         return self._change_task(task.scoring_id, task.index, change)
@@ -257,7 +257,7 @@ class Scorings:
         return task_of(document.data)
 
     def _time(self) -> str:
-        return to_text(self._now())
+        return utc(self._now())
 
 
 def _theirs(task: ScoringTask, data: Data | None) -> ScoringTask:
