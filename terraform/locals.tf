@@ -38,7 +38,7 @@ locals {
       }
       publishes = try(job.publishes, [])
       runs      = []
-      settings  = job.settings
+      settings  = try(job.settings, [])
       secrets   = concat(job.secrets, [for name in try(job.optional_secrets, []) : name if contains(var.optional_secrets, name)])
     } },
   )
@@ -66,7 +66,7 @@ locals {
   settable = toset(concat(
     ["LOG_LEVEL", "PLATFORM_TIMEOUT_SECONDS"],
     [for name in flatten([for entry in local.functions : entry.settings]) : name if !contains(local.derived, name)],
-    [for name in flatten([for job in local.jobs : job.settings]) : name if !contains(local.derived, name)],
+    [for name in flatten([for job in local.jobs : try(job.settings, [])]) : name if !contains(local.derived, name)],
   ))
   derived = ["MARKET_DATA_URL", "EVENT_SENDERS", "INVOKERS_CHECKED", "TRUSTED_PROXIES"]
   settings = merge(var.settings, {
