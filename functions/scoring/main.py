@@ -235,9 +235,7 @@ def answer(found: tuple[Scoring, Sequence[ScoringTask]]) -> ScoringAnswer:
 
 @function.post("/predict/jobs", status=202)
 async def score(call: Call, body: ScoringBody) -> ScoringState:
-    """Ask for scores of many symbols, of many candles, or of the rows of files. The answer comes at once; a
-    job does the work.
-    """
+    """Ask for scores of many symbols, of many candles, or of the rows of files: a job does the work."""
     await require_model(call, body.model)
     scoring = await asyncio.to_thread(call.instance.scoring_desk.request, body.request())
     call.facts["scoring_id"] = scoring.scoring_id

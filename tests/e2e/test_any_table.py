@@ -75,8 +75,8 @@ def test_from_a_csv_to_answers_over_every_protocol(twin: Twin, customers: Path) 
     assert kserve["predictions"][0]["probabilities"]["yes"] == p
     kept = twin.wait_for(f"/predictions/{made['prediction_id']}")
     assert kept["prediction"]["label"] == made["label"]
-    labels = {"labels": [{"prediction_id": made["prediction_id"], "label": "yes"}]}
-    assert asked(twin, "/outcomes", labels)["settled"] == 1
+    labels = {"outcomes": [{"prediction_id": made["prediction_id"], "label": "yes"}]}
+    assert asked(twin, "/outcomes", labels)["succeeded"] == 1
     assert twin.get(f"/predictions/{made['prediction_id']}")["outcome"]["label"] == "yes"
 
 

@@ -20,6 +20,8 @@ from tests.conftest import ADMIN_KEY
 from tests.functions.engine import KEY, Engine
 from tests.tabular_packages import ROW, active_tabular
 from tests.terraform.log_filters import entry_of, takes
+from tests.uploads.graphs import logistic_answers
+from tests.uploads.made import said
 
 TABLE: dict[str, Any] = yaml.safe_load((ROOT / "infra" / "metrics.yaml").read_text())
 FIELDS: dict[str, dict[str, str]] = TABLE["fields"]
@@ -34,6 +36,13 @@ TYPES: dict[str, type | tuple[type, ...]] = {
     "object": dict,
 }
 
+UPLOAD = {"metadata": said("onnx", logistic_answers()), "size_bytes": 9, "sha256": "0" * 64}
+PROBLEM = {
+    "name": "churn",
+    "title": "Who leaves",
+    "columns": {"months": "integer"},
+    "target": {"column": "left", "classes": ["no", "yes"]},
+}
 CALLS: list[tuple[str, str, Any]] = [
     ("predict", "GET /predict?symbol=ABC", None),
     ("predict", "GET /predict?symbol=NOPE", None),
@@ -50,6 +59,9 @@ CALLS: list[tuple[str, str, Any]] = [
     ("watch", "POST /admin/watch", None),
     ("outcomes", "POST /outcomes", {"outcomes": [{"prediction_id": "p1", "label": 1}]}),
     ("alerts", "POST /alerts/test", {}),
+    ("uploads", "POST /models/uploads", UPLOAD),
+    ("problems", "PUT /problems/churn", PROBLEM),
+    ("scoring", "POST /predict/jobs/inputs?name=inputs/a.csv", b"age\n63\n"),
 ]
 EVENTS: dict[str, dict[str, Any]] = {
     "drift": {},
@@ -69,7 +81,9 @@ def lines(live: None, start: Callable[..., Engine]) -> list[dict[str, Any]]:
     configure_logs("INFO", stream, replay_now=lambda: REPLAY)
     for function, call, body in CALLS:
         method, path = call.split(" ")
-        assert engine[function].request(method, path, json=body, headers=KEY).status_code < 500, call
+        sent = {"content": body} if isinstance(body, bytes) else {"json": body}
+        headers = {**KEY, "content-type": "text/csv"} if isinstance(body, bytes) else KEY
+        assert engine[function].request(method, path, headers=headers, **sent).status_code < 500, call
     for function, data in EVENTS.items():
         topic = read_catalogue().functions[function].topic
         assert topic is not None

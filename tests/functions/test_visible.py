@@ -31,7 +31,9 @@ ROUTES: list[tuple[str, str, str, Any]] = [
 def engine(engine: Engine) -> Engine:
     """Ann's model is live."""
     key_of(engine, "ann")
-    package = tabular_package(name="mine", origin="uploaded", gates=(), gates_passed=False, problem="uploaded")
+    package = tabular_package(
+        name="mine", origin="uploaded", gates=(), gates_passed=False, problem="uploaded"
+    )
     registry = engine.instance.registry
     version = registry.register(package, created_by="ann", owner=user_id(engine, "ann"))
     registry.activate(version.id, by="test", reason="tried by hand", allow_failed_gates=True)

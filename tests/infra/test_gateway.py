@@ -71,7 +71,7 @@ def test_an_unknown_path_is_a_problem_that_says_where_to_look(client: AsgiClient
 
 
 def test_a_wrong_method_names_the_right_ones(client: AsgiClient) -> None:
-    response = client.request("DELETE", "/models/x")
+    response = client.request("DELETE", "/symbols")
     assert (response.status_code, "GET" in response.json()["detail"]) == (405, True)
 
 

@@ -42,7 +42,7 @@ variable "functions" {
   validation {
     condition = alltrue(flatten([
       for function in values(var.functions) : [
-        for route in function.routes : can(regex("^(GET|POST|PUT|DELETE) /([A-Za-z0-9._-]+|\\{\\w+\\})?(/([A-Za-z0-9._-]+|\\{\\w+\\}))*$", route))
+        for route in function.routes : can(regex("^(GET|POST|PUT|DELETE) /([A-Za-z0-9._-]+|\\{\\w+\\}(:\\w+)?)?(/([A-Za-z0-9._-]+|\\{\\w+\\}(:\\w+)?))*$", route))
       ]
     ]))
     error_message = "A route is a method and a path whose parts are either fixed or one parameter: write 'GET /models/{id}/report'."
@@ -60,9 +60,9 @@ variable "functions" {
   validation {
     # Parameters that differ by their names alone are the same path.
     condition = length(flatten([
-      for function in values(var.functions) : distinct([for route in function.routes : replace(split(" ", route)[1], "/\\{\\w+\\}/", "*")])
+      for function in values(var.functions) : distinct([for route in function.routes : replace(split(" ", route)[1], "/\\{\\w+\\}[^/]*/", "*")])
       ])) == length(distinct(flatten([
-        for function in values(var.functions) : [for route in function.routes : replace(split(" ", route)[1], "/\\{\\w+\\}/", "*")]
+        for function in values(var.functions) : [for route in function.routes : replace(split(" ", route)[1], "/\\{\\w+\\}[^/]*/", "*")]
     ])))
     error_message = "A path belongs to one function, whatever the method: list all its routes with one function."
   }
