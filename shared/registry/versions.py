@@ -23,6 +23,7 @@ UPLOADED: Final = "uploaded"
 """The origin of models that were made elsewhere."""
 
 _VERSION_ID = re.compile(r".*-v[0-9]+\Z", re.DOTALL)
+_WORDS_OF_ROUTES: Final = frozenset({"activate", "upload", "uploads"})
 _NAME = re.compile(r"(?!.*-v[0-9]+\Z)[a-z][a-z0-9-]{0,62}\Z")
 
 
@@ -129,6 +130,8 @@ def check_name(name: str) -> None:
             "A model's name is 1 to 63 of a-z, 0-9 and '-', begins with a letter, and doesn't end like a "
             f"version ('-v7'); found {name!r}."
         )
+    if name in _WORDS_OF_ROUTES:
+        raise InvalidInput(f"{name!r} means something else in the routes of models: choose another name.")
 
 
 class Versions:

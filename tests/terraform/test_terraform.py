@@ -212,6 +212,10 @@ def where(binding: Values) -> str:
             (condition,) = binding["condition"]
             (folder,) = set(re.findall(r'(?:objects/|startsWith\(")(\w+)/"\)', condition["expression"]))
             return f"folder `{folder}`"
+        case "google_service_account_iam_member":
+            own = binding["member"].removeprefix("serviceAccount:")
+            assert binding["service_account_id"] == f"projects/{PROJECT}/serviceAccounts/{own}"
+            return "itself"
         case "google_project_iam_member":
             return "database" if "/databases/" in str(binding["condition"]) else "project"
     raise AssertionError(f"nothing in the table is on a {binding['kind']}")
