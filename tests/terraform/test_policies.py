@@ -168,7 +168,7 @@ def test_every_path_goes_where_the_twin_sends_it(url_map: Values, gateway: Gatew
 
 
 NO_MODELS: Final = {"activate", "uploads"}
-"""Words in the place of a model's name. No model may be called so: below, paths of models and theirs overlap."""
+"""Words in the place of a model's name, where paths overlap. No model may be called so."""
 
 
 def test_no_path_is_of_two_functions() -> None:
