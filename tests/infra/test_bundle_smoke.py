@@ -59,6 +59,7 @@ ASKED: Mapping[str, Sequence[Ask]] = {
     "drift": [("POST", "/admin/drift", {})],
     "features": [("GET", "/features?symbol=ABC", None)],
     "fetch": [("POST", "/fetch", {"symbols": ["ABC"]}), ("GET", "/candles?symbol=ABC", None)],
+    "inference": [("GET", "/v2", None), ("GET", "/v1/models", None)],
     "models": [("GET", "/models", None), ("GET", "/models/market-signal/promotions", None)],
     "monitoring": [
         ("GET", "/predictions/recent", None),
@@ -69,6 +70,7 @@ ASKED: Mapping[str, Sequence[Ask]] = {
     "notify": [],
     "outcomes": [("POST", "/outcomes", {"outcomes": [{"prediction_id": "p1", "label": "up"}]})],
     "predict": [("GET", "/predict?symbol=ABC", None)],
+    "problems": [("GET", "/problems", None), ("GET", "/problems/heart_disease", None)],
     "reports": [("POST", "/admin/reports", {"kind": "weekly"}), ("GET", "/reports", None)],
     "schedules": [("GET", "/admin/schedules", None)],
     "scoring": [("POST", "/predict/jobs", {"symbols": ["ABC"]}), ("GET", "/predict/jobs", None)],
@@ -76,6 +78,7 @@ ASKED: Mapping[str, Sequence[Ask]] = {
         ("POST", "/admin/train", {"problem": "market_signal"}),
         ("GET", "/admin/train/status", None),
     ],
+    "uploads": [("GET", "/models/uploads", None)],
     "watch": [("POST", "/admin/watch", {})],
 }
 """One request or two of each function, which between them use all that its lock is for."""
