@@ -69,13 +69,10 @@ class Owners:
         """What was read before; never blocks."""
         return self._known.get(name_of(model))
 
-    def read(self, model: str) -> OwnedName:
-        """
-        Raises:
-            NotFound: nobody has registered it.
-        """
+    def read(self, model: str) -> OwnedName | None:
+        """None where nobody has registered it."""
         name = name_of(model)
         document = self._documents.get(COUNTERS, name)
         if document is None:
-            raise unknown(model)
+            return None
         return self._known.setdefault(name, OwnedName(name, document.data["owner"]))

@@ -6,9 +6,9 @@ import asyncio
 from typing import Final
 
 from shared.access.roles import Role
-from shared.errors import NotFound
 from shared.registry import require_visible
-from shared.registry.versions import name_of
+from shared.registry.versions import name_of, unknown
+from shared.registry.visibility import OwnedName, is_visible
 from shared.web.call import Call
 
 EVERYBODYS: Final = frozenset({"market-signal"})
@@ -16,12 +16,11 @@ EVERYBODYS: Final = frozenset({"market-signal"})
 
 
 async def may_use(call: Call, model: str) -> bool:
-    """Whether the caller may: for lists."""
-    try:
-        await require_model(call, model)
-    except NotFound:
-        return False
-    return True
+    """Whether the caller may: for lists. What nobody has registered is everybody's."""
+    if not call.identity.may_use(model) or _is_settled(call, model):
+        return call.identity.may_use(model)
+    owned = await _owned(call, model)
+    return owned is None or is_visible(call.identity, owned)
 
 
 async def require_model(call: Call, model: str) -> None:
@@ -31,10 +30,19 @@ async def require_model(call: Call, model: str) -> None:
         NotFound: the caller's key is for others, or it is somebody else's: they aren't told of it.
     """
     call.identity.require_model(model)
-    if call.identity.role >= Role.OPERATOR or name_of(model) in EVERYBODYS:
+    if _is_settled(call, model):
         return
-    owners = call.instance.model_owners
-    owned = owners.known(model)
+    owned = await _owned(call, model)
     if owned is None:
-        owned = await asyncio.to_thread(owners.read, model)
+        raise unknown(model)
     require_visible(call.identity, owned, model)
+
+
+def _is_settled(call: Call, model: str) -> bool:
+    """Whether the caller's role, or the name alone, says that nobody need ask whose it is."""
+    return call.identity.role >= Role.OPERATOR or name_of(model) in EVERYBODYS
+
+
+async def _owned(call: Call, model: str) -> OwnedName | None:
+    owners = call.instance.model_owners
+    return owners.known(model) or await asyncio.to_thread(owners.read, model)

@@ -119,7 +119,7 @@ def test_it_is_told_what_is_wrong(client: triton.InferenceServerClient) -> None:
     tensor.set_data_from_numpy(np.zeros((1, 3), np.float32))
     with pytest.raises(InferenceServerException, match=r"must be \[n, 4\], found \[1, 3\]"):
         client.infer(NAME, [tensor])
-    with pytest.raises(InferenceServerException, match="No model is active for 'nope'"):
+    with pytest.raises(InferenceServerException, match="There is no model version 'nope'"):
         client.infer("nope", whole())
     with pytest.raises(InferenceServerException, match="content-encoding"):
         client.infer(NAME, whole(), request_compression_algorithm="gzip")

@@ -47,7 +47,7 @@ def engine(tmp_path: Path) -> Engine:
 
 def test_a_names_owner_is_read_once(engine: Engine) -> None:
     registry, owners = engine.instance.registry, Owners(engine.instance.platform.documents)
-    assert owners.read("mine").owner is None
+    assert owners.read("mine") is None
     assert owners.known("mine") is None
     package = tabular_package(name="mine", origin="uploaded", gates=(), gates_passed=False)
     registry.register(package, created_by="ann", owner="u-ann")
