@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
+from shared.instance import Instance
 from shared.monitoring.drift.record import DriftCheck
 from shared.monitoring.history import HistoryKind
 from shared.platform.times import utc
@@ -35,12 +35,16 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     """A twin with a live model that has drifted, some requests, and a Prometheus that has seen them."""
     need_prometheus()
     folder = tmp_path_factory.mktemp("prometheus")
-    prepare(folder / "home")
+    state = open_state(folder / "home")
+    active(state.registry)
     with (
         serving(Market(candles(200))) as market,
         running_twin(folder / "home", MARKET_DATA_URL=market.url, MARKET_CALENDAR="24/7") as twin,
     ):
         twin.wait_for("/health")
+        for schedule in twin.get("/admin/schedules")["schedules"]:  # its check would take the place of ours
+            twin.post(f"/admin/schedules/{schedule['name']}/pause", None)
+        keep_findings(state)
         twin.post("/fetch", {"symbols": ["ABC"]})
         for _ in range(REQUESTS):
             twin.get("/predict", symbol="ABC")
@@ -51,10 +55,8 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
             yield Watched(twin, prometheus)
 
 
-def prepare(home: Path) -> None:
-    """A live model, a check that found drift, and a point of its performance."""
-    state = open_state(home)
-    active(state.registry)
+def keep_findings(state: Instance) -> None:
+    """A check of the live model that found drift, and a point of its performance."""
     now = datetime.now(UTC)
     family = {"name": "residual", "statistic": 3.0, "threshold": 2.0}
     window = {
