@@ -9,10 +9,12 @@ from pydantic import SecretStr
 from shared.access.accounts import Tokens
 from shared.access.answers import (
     InvitationAnswer,
+    InvitationList,
     KeyAnswer,
     KeyList,
     LoginAnswer,
     MeAnswer,
+    NewInvitationAnswer,
     NewKeyAnswer,
     TokensAnswer,
     UserAnswer,
@@ -107,19 +109,30 @@ async def change_password(call: Call, body: PasswordBody) -> TokensAnswer:
 
 
 @function.post("/auth/invitations", status=201, holds_secret=True)
-async def invite(call: Call, body: InvitationBody) -> InvitationAnswer:
+async def invite(call: Call, body: InvitationBody) -> NewInvitationAnswer:
     """Invite an address to register with a role, within seven days."""
     invitation, token = await asyncio.to_thread(
         call.instance.accounts.invite, body.email, role_of(body.role), call.identity.name
     )
     call.change.after = {"email": invitation.email, "role": invitation.role.label}
-    return InvitationAnswer(
-        id=invitation.id,
-        email=invitation.email,
-        role=invitation.role.label,
-        expires_at=invitation.expires_at,
-        token=token.text,
+    return NewInvitationAnswer(**invitation.shown(), token=token.text)
+
+
+@function.get("/auth/invitations")
+async def invitations(call: Call, query: PageQuery) -> InvitationList:
+    """Invitations that nobody has used, and that are still good."""
+    page = await asyncio.to_thread(call.instance.invitations.list, limit=query.limit, cursor=query.cursor)
+    return InvitationList(
+        invitations=[InvitationAnswer(**one.shown()) for one in page.invitations], cursor=page.cursor
     )
+
+
+@function.delete("/auth/invitations/{invitation_id}")
+async def revoke_invitation(call: Call, invitation_id: str) -> InvitationAnswer:
+    """Take an invitation back."""
+    revoked = await asyncio.to_thread(call.instance.invitations.revoke, invitation_id)
+    call.change.before = {"email": revoked.email, "role": revoked.role.label}
+    return InvitationAnswer(**revoked.shown())
 
 
 @function.get("/auth/users")

@@ -23,7 +23,8 @@ class UserList(Answer):
 
 class TokensAnswer(Answer):
     """Send the access token as `Authorization: Bearer`; it is good for `expires_in` seconds. The refresh
-    token is good once, for seven days: `POST /auth/refresh` gives the next pair.
+    token is good once, for seven days: `POST /auth/refresh` gives the next pair, until 90 days after the
+    login.
     """
 
     access_token: str
@@ -46,13 +47,24 @@ class MeAnswer(Answer):
 
 
 class InvitationAnswer(Answer):
-    """`token` is shown this once."""
-
     id: str
     email: str
     role: str
+    invited_by: str
     expires_at: str
+
+
+class NewInvitationAnswer(InvitationAnswer):
+    """`token` is shown this once."""
+
     token: str
+
+
+class InvitationList(Answer):
+    """Those that are still good, by address. `cursor` asks for what follows; null at the end."""
+
+    invitations: list[InvitationAnswer]
+    cursor: str | None
 
 
 class KeyAnswer(Answer):

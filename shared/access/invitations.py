@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from shared.access.credentials import INVITATION, Credential, new_credential, read_credential
 from shared.access.roles import Role
 from shared.access.users import normalised
-from shared.errors import Forbidden
-from shared.platform.ports import Create, Delete, Documents, Now
+from shared.errors import Forbidden, NotFound
+from shared.platform.ports import Create, Data, Delete, Documents, Now, Order
 from shared.platform.times import utc
 
 INVITATIONS: Final = "invitations"
@@ -24,6 +25,22 @@ class Invitation:
     role: Role
     invited_by: str
     expires_at: str
+
+    def shown(self) -> dict[str, Any]:
+        """What admins may see: all but the token."""
+        return {
+            "id": self.id,
+            "email": self.email,
+            "role": self.role.label,
+            "invited_by": self.invited_by,
+            "expires_at": self.expires_at,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class InvitationPage:
+    invitations: Sequence[Invitation]
+    cursor: str | None
 
 
 class Invitations:
@@ -41,16 +58,15 @@ class Invitations:
         """
         credential = new_credential(INVITATION)
         address = normalised(email)
-        expires_at = utc(self._now() + INVITATION_TTL)
         data = {
             "email": address,
             "role": role.label,
             "invited_by": invited_by,
             "hash": credential.hash,
-            "expires_at": expires_at,
+            "expires_at": utc(self._now() + INVITATION_TTL),
         }
         self._documents.commit([Create(INVITATIONS, credential.id, data)])
-        return Invitation(credential.id, address, role, invited_by, expires_at), credential
+        return _invitation(credential.id, data), credential
 
     def read(self, token: str, email: str) -> Invitation:
         """The invitation that `token` is of, for this address.
@@ -68,9 +84,34 @@ class Invitations:
                 and datetime.fromisoformat(data["expires_at"]) > self._now()
             )
             if is_good:
-                role = Role[data["role"].upper()]
-                return Invitation(found.id, data["email"], role, data["invited_by"], data["expires_at"])
+                return _invitation(found.id, data)
         raise Forbidden("The invitation isn't good for this address: ask an admin for a new one.")
+
+    def list(self, *, limit: int, cursor: str | None) -> InvitationPage:
+        """Those that are still good, by address. A page may hold fewer than `limit`, and others follow."""
+        page = self._documents.query(INVITATIONS, order_by=[Order("email")], limit=limit, cursor=cursor)
+        now = utc(self._now())
+        found = [_invitation(document.id, document.data) for document in page.documents]
+        return InvitationPage([one for one in found if one.expires_at > now], page.cursor)
+
+    def revoke(self, invitation_id: str) -> Invitation:
+        """It is good no more; gives what it was.
+
+        Raises:
+            NotFound: no such invitation: it was used or revoked, or has ended.
+        """
+        found = self._documents.get(INVITATIONS, invitation_id)
+        if found is None:
+            raise NotFound(
+                f"There is no invitation {invitation_id!r}. GET /auth/invitations lists those that are good."
+            )
+        self._documents.commit([Delete(INVITATIONS, invitation_id)])
+        return _invitation(found.id, found.data)
 
     def used(self, invitation: Invitation) -> None:
         self._documents.commit([Delete(INVITATIONS, invitation.id)])
+
+
+def _invitation(invitation_id: str, data: Data) -> Invitation:
+    role = Role[data["role"].upper()]
+    return Invitation(invitation_id, data["email"], role, data["invited_by"], data["expires_at"])

@@ -134,6 +134,8 @@ ROLES: Final = MappingProxyType(
         "GET /auth/keys": Role.VIEWER,
         "DELETE /auth/keys/{key_id}": Role.VIEWER,
         "POST /auth/invitations": Role.ADMIN,
+        "GET /auth/invitations": Role.ADMIN,
+        "DELETE /auth/invitations/{invitation_id}": Role.ADMIN,
         "GET /auth/users": Role.ADMIN,
         "POST /auth/users/{user_id}/role": Role.ADMIN,
         "POST /auth/users/{user_id}/disable": Role.ADMIN,

@@ -2,7 +2,8 @@
 
 Every refresh gives a new token and ends the old one. An old one that comes again was stolen, from the
 user or by the user's own client losing an answer: nobody can tell, so the whole family ends (RFC 9700,
-section 4.14.2).
+section 4.14.2). However often it is refreshed, a session ends 90 days after its login: what somebody got
+hold of unseen isn't good for ever.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from shared.platform.times import utc
 
 SESSIONS: Final = "sessions"
 REFRESH_TTL: Final = timedelta(days=7)
+SESSION_TTL: Final = timedelta(days=90)
 _REFUSED: Final = "The refresh token isn't good any more: log in again."
 
 
@@ -73,7 +75,9 @@ class Sessions:
             **found.data,
             "hash": following.hash,
             "refreshed_at": utc(at),
-            "expires_at": utc(at + REFRESH_TTL),
+            "expires_at": utc(
+                min(at + REFRESH_TTL, datetime.fromisoformat(found.data["began_at"]) + SESSION_TTL)
+            ),
         }
         try:
             self._documents.commit([Replace(SESSIONS, token.id, data, found.revision)])

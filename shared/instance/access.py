@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from shared.access.api_keys import ApiKeys
     from shared.access.authenticator import Authenticator
     from shared.access.idempotency import IdempotencyKeys
+    from shared.access.invitations import Invitations
     from shared.access.limits import Limits
     from shared.access.sessions import Sessions
     from shared.access.tokens import AccessTokens
@@ -80,17 +81,22 @@ class AccessParts(Parts):
         return AdminAudit(self.platform.documents, self.platform.wall, self.platform.new_id)
 
     @cached_property
+    def invitations(self) -> Invitations:
+        from shared.access.invitations import Invitations
+
+        return Invitations(self.platform.documents, self.platform.wall)
+
+    @cached_property
     def accounts(self) -> Accounts:
         from shared.access.accounts import Accounts
         from shared.access.backoff import LoginBackoff
-        from shared.access.invitations import Invitations
         from shared.access.passwords import Passwords
 
         p = self.platform
         return Accounts(
             self.users,
             self.sessions,
-            Invitations(p.documents, p.wall),
+            self.invitations,
             self.access_tokens,
             Passwords(),
             LoginBackoff(p.documents, p.wall),

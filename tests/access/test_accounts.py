@@ -104,6 +104,16 @@ def test_an_invitation_ends_after_seven_days(tmp_path: Path) -> None:
         house.accounts.register(EMAIL, PASSWORD, ip=IP, invitation=token.text)
 
 
+def test_an_invitation_that_has_ended_is_listed_no_more(tmp_path: Path) -> None:
+    house = House(tmp_path, Registration.INVITED)
+    ended, _ = house.accounts.invite(EMAIL, Role.OPERATOR, "root")
+    house.passes(days=1)
+    good, _ = house.accounts.invite("eve@example.org", Role.VIEWER, "root")
+    assert house.invitations.list(limit=10, cursor=None).invitations == [ended, good]  # by address
+    house.passes(days=6)
+    assert house.invitations.list(limit=10, cursor=None).invitations == [good]
+
+
 def test_the_bootstrap_secret_makes_one_admin_and_never_another(tmp_path: Path) -> None:
     house = House(tmp_path, Registration.CLOSED)
     with pytest.raises(Forbidden, match="wrong"):

@@ -68,6 +68,18 @@ def test_a_session_lives_for_seven_days_without_a_refresh(house: House) -> None:
         house.sessions.refresh(session.refresh_token.text)
 
 
+def test_a_session_ends_after_ninety_days_however_often_it_is_refreshed(house: House) -> None:
+    session = house.sessions.begin("u", house.now())
+    for _ in range(17):
+        house.passes(days=5)
+        session = house.sessions.refresh(session.refresh_token.text)
+    house.passes(days=4, hours=23)
+    session = house.sessions.refresh(session.refresh_token.text)
+    house.passes(hours=1)
+    with pytest.raises(Unauthenticated):
+        house.sessions.refresh(session.refresh_token.text)
+
+
 @pytest.mark.parametrize(
     "text", ["", "x", "mlr_0000000000000000_" + "a" * 43, "mlk_0000000000000000_" + "a" * 43]
 )

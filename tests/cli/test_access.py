@@ -97,6 +97,13 @@ def test_keys_are_made_listed_and_revoked(admin: Mlengine) -> None:
 
 def test_others_are_invited_and_kept_out(admin: Mlengine) -> None:
     line = admin("users", "invite", "eve@example.org", "--role", "operator").stdout.strip()
+    admin("users", "invite", "mallory@example.org")
+    waiting = json.loads(admin("users", "invitations", "--json").stdout)["invitations"]
+    (theirs,) = [one["id"] for one in waiting if one["email"] == "mallory@example.org"]
+    assert "good no more" in admin("users", "uninvite", theirs).stdout
+    shown = admin("users", "invitations").stdout
+    assert "eve@example.org" in shown
+    assert "mallory" not in shown
     admin(*line.split()[1:], stdin=f"{PASSWORD}\n")
     assert "eve@example.org is viewer now." in admin("users", "role", "eve@example.org", "viewer").stdout
     assert "disabled now" in admin("users", "disable", "eve@example.org").stdout

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -150,6 +151,27 @@ def test_an_admin_invites_and_changes_roles_and_lets_nobody_in_who_is_disabled(
         EMAIL,
         "root@example.org",
     ]
+
+
+def test_invitations_are_listed_and_taken_back(accounts: AsgiClient) -> None:
+    root = an_admin(accounts)
+    made = [
+        accounts.post("/auth/invitations", json={"email": address}, headers=root).json()
+        for address in (EMAIL, "eve@example.org")
+    ]
+    pages = [accounts.get("/auth/invitations?limit=1", headers=root).json()]
+    more = f"/auth/invitations?limit=1&cursor={quote(pages[0]['cursor'])}"
+    pages.append(accounts.get(more, headers=root).json())
+    listed = [one for page in pages for one in page["invitations"]]
+    assert sorted(one["email"] for one in listed) == [EMAIL, "eve@example.org"]
+    assert all(one.keys() == {"id", "email", "role", "invited_by", "expires_at"} for one in listed)
+    path = f"/auth/invitations/{made[0]['id']}"
+    assert accounts.request("DELETE", path, headers=root).json()["email"] == EMAIL
+    assert accounts.request("DELETE", path, headers=root).status_code == 404
+    taken = {"email": EMAIL, "password": PASSWORD, "invitation": made[0]["token"]}
+    assert accounts.post("/auth/register", json=taken).status_code == 403
+    assert registered(accounts, email="eve@example.org", invitation=made[1]["token"])["role"] == "predictor"
+    assert accounts.get("/auth/invitations", headers=root).json()["invitations"] == []
 
 
 def test_an_admin_cant_lock_oneself_out(accounts: AsgiClient) -> None:

@@ -160,6 +160,8 @@ CALLS: dict[str, list[tuple[str, Any]]] = {
         ("GET /auth/keys", None),
         ("DELETE /auth/keys/nope", None),
         ("POST /auth/invitations", {"email": "b@example.org"}),
+        ("GET /auth/invitations", None),
+        ("DELETE /auth/invitations/nope", None),
         ("GET /auth/users", None),
         ("POST /auth/users/nope/role", {"role": "viewer"}),
         ("POST /auth/users/nope/disable", None),

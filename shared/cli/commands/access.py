@@ -25,6 +25,7 @@ class RoleName(StrEnum):
 
 Email = Annotated[str, typer.Argument(help="The user's email address.")]
 UserId = Annotated[str, typer.Argument(help="A user's id or address, as 'mlengine users' lists it.")]
+InvitationId = Annotated[str, typer.Argument(help="Its id, as 'mlengine users invitations' lists it.")]
 KeyId = Annotated[str, typer.Argument(help="A key's id, as 'mlengine keys' lists it.")]
 RoleOption = Annotated[RoleName, typer.Option("--role", help="What it may do.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=500, help="How many at most.")]
@@ -46,6 +47,8 @@ def register(app: typer.Typer) -> None:
     command(user_app, "list")(users)
     command(user_app, "register")(register_user)
     command(user_app, "invite")(invite)
+    command(user_app, "invitations")(invitations)
+    command(user_app, "uninvite")(uninvite)
     command(user_app, "role")(set_role)
     command(user_app, "disable")(disable)
     command(user_app, "enable")(enable)
@@ -149,6 +152,22 @@ def invite(session: Session, email: Email, role: RoleOption = RoleName.PREDICTOR
         document, f"mlengine users register {document['email']} --invitation {document['token']}"
     )
     session.output.note("Send them this line, by a way that others can't read.")
+
+
+def invitations(session: Session, limit: Limit = 50, cursor: Cursor = None) -> None:
+    """List the invitations that are still good."""
+    document = session.client.get("/auth/invitations", limit=limit, cursor=cursor)
+    from shared.cli.views.access import invitations as view
+
+    session.output.show_page(document, view)
+
+
+def uninvite(session: Session, invitation_id: InvitationId) -> None:
+    """Take an invitation back."""
+    document = session.client.delete(f"/auth/invitations/{path_part(invitation_id)}")
+    from shared.cli.views.access import uninvited
+
+    session.output.show(document, uninvited)
 
 
 def set_role(session: Session, user: UserId, role: Annotated[RoleName, typer.Argument()]) -> None:

@@ -52,6 +52,19 @@ def users(document: Mapping[str, Any]) -> Iterable[RenderableType]:
         )
 
 
+def invitations(document: Mapping[str, Any]) -> Iterable[RenderableType]:
+    """Invitations that are still good."""
+    if document["invitations"]:
+        yield Listing(_INVITATIONS, [_invitation(one) for one in document["invitations"]])
+    else:
+        yield Text("Nobody is invited: 'mlengine users invite EMAIL' does it.")
+
+
+def uninvited(document: Mapping[str, Any]) -> Iterable[RenderableType]:
+    """An invitation that was taken back."""
+    yield Text.assemble("The invitation of ", (document["email"], "bold"), " is good no more.")
+
+
 def keys(document: Mapping[str, Any]) -> Iterable[RenderableType]:
     """API keys, the newest first."""
     if document["keys"]:
@@ -83,6 +96,19 @@ _KEYS: Final = (
     Column("Last used", rank=1),
     Column("Made", rank=3),
 )
+
+
+_INVITATIONS: Final = (
+    Column("Address"),
+    Column("Role"),
+    Column("Until"),
+    Column("By", rank=1),
+    Column("Id"),
+)
+
+
+def _invitation(one: Mapping[str, Any]) -> tuple[str, ...]:
+    return (one["email"], one["role"], _day(one["expires_at"]), one["invited_by"], one["id"])
 
 
 def _user(one: Mapping[str, Any]) -> tuple[str | Text, ...]:
