@@ -54,7 +54,9 @@ def _has_children(twin: Twin) -> bool:
 def test_interrupt_while_it_starts_is_as_quiet(tmp_path: Path, moment: Callable[[Twin], bool]) -> None:
     with running_twin(tmp_path / "home") as twin:
         wait_until(lambda: moment(twin), "the moment has come", poll_seconds=0.001)
-        assert twin.interrupt() in (0, 130)
+        # Interrupted while it runs a text as code (dataclasses are made so), CPython ends by the signal
+        # itself, although that was caught: a shell shows 130 then, too.
+        assert twin.interrupt() in (0, 130, -signal.SIGINT)
         assert "Traceback" not in twin.output
 
 
