@@ -9,6 +9,7 @@ from typing import Any
 
 import lightgbm
 import numpy as np
+import pandas as pd
 import skops.io
 import xgboost
 from numpy.typing import NDArray
@@ -115,13 +116,34 @@ def both(found: Any) -> NDArray[np.float64]:
     return np.column_stack([1 - found, found]) if found.ndim == 1 else found
 
 
+CATEGORIES: tuple[int, ...] = (2, 5)
+"""The places of the columns of categories."""
+
+
+def frame() -> pd.DataFrame:
+    """The rows as pandas has them, with its own categories."""
+    made = pd.DataFrame(rows(), columns=[column["name"] for column in COLUMNS])
+    for column in (COLUMNS[place] for place in CATEGORIES):
+        codes = made[column["name"]].fillna(-1).astype(int)
+        made[column["name"]] = pd.Categorical.from_codes(codes, column["categories"])
+    return made
+
+
 @functools.cache
-def lightgbm_model(classes: int = 2, trees: int = 20) -> tuple[bytes, NDArray[np.float64]]:
-    """The file, and what the library answers to the first ten rows."""
+def lightgbm_model(
+    classes: int = 2, trees: int = 20, categories: str = ""
+) -> tuple[bytes, NDArray[np.float64]]:
+    """The file, and what the library answers to the first ten rows. `categories`: splits on sets of them, by
+    "codes" or in a "frame" of pandas.
+    """
     chosen = {"objective": "binary"} if classes == 2 else {"objective": "multiclass", "num_class": classes}
     options = {**chosen, "verbose": -1, "num_leaves": 7, "num_threads": 1, "seed": 0}
-    booster = lightgbm.train(options, lightgbm.Dataset(rows(), labels(classes)), trees)
-    return booster.model_to_string().encode(), both(booster.predict(rows()[:10]))
+    given = frame() if categories == "frame" else rows()
+    known: Any = {"categorical_feature": list(CATEGORIES)} if categories == "codes" else {}
+    if categories:
+        options.update(min_data_per_group=5, cat_smooth=1, max_cat_to_onehot=1)
+    booster = lightgbm.train(options, lightgbm.Dataset(given, labels(classes), **known), trees)
+    return booster.model_to_string().encode(), both(booster.predict(given[:10]))
 
 
 @functools.cache
@@ -152,3 +174,21 @@ def xgboost_model(classes: int = 2, form: str = "json", **options: Any) -> tuple
     chosen = {**objective, "max_depth": 3, "nthread": 1, "seed": 0, **options}
     booster = xgboost.train(chosen, xgboost.DMatrix(rows(), labels(classes)), 15)
     return bytes(booster.save_raw(form)), both(booster.inplace_predict(rows()[:10]))
+
+
+@functools.cache
+def xgboost_of_categories(
+    classes: int = 2, form: str = "json", framed: bool = False, **options: Any
+) -> tuple[bytes, NDArray[np.float64]]:
+    """It splits on sets of categories, which it knows by codes or, `framed`, from pandas."""
+    objective = {"objective": "binary:logistic"}
+    if classes > 2:
+        objective = {"objective": "multi:softprob", "num_class": str(classes)}
+    chosen = {**objective, "max_depth": 3, "nthread": 1, "seed": 0, "max_cat_to_onehot": 1, **options}
+    types = ["c" if place in CATEGORIES else "q" for place in range(len(COLUMNS))]
+    known: Any = {} if framed else {"feature_types": types}
+    given = frame() if framed else rows()
+    table = xgboost.DMatrix(given, labels(classes), enable_categorical=True, **known)
+    booster = xgboost.train(chosen, table, 15)
+    first = xgboost.DMatrix(given[:10], enable_categorical=True, **known)
+    return bytes(booster.save_raw(form)), both(booster.predict(first))

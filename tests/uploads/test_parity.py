@@ -35,7 +35,14 @@ from tests.uploads.graphs import (
     stump,
     stump_answers,
 )
-from tests.uploads.made import lightgbm_model, request, rows, skops_model, xgboost_model
+from tests.uploads.made import (
+    lightgbm_model,
+    request,
+    rows,
+    skops_model,
+    xgboost_model,
+    xgboost_of_categories,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 Answers = NDArray[np.float64]
@@ -98,6 +105,13 @@ MODELS: Mapping[str, tuple[Format, Callable[[], Made]]] = {
         Format.XGBOOST_UBJ,
         lambda: xgboost_model(2, "ubj", num_parallel_tree=3, subsample=0.5),
     ),
+    "lightgbm-codes-2": (Format.LIGHTGBM, lambda: lightgbm_model(2, categories="codes")),
+    "lightgbm-codes-3": (Format.LIGHTGBM, lambda: lightgbm_model(3, categories="codes")),
+    "lightgbm-pandas": (Format.LIGHTGBM, lambda: lightgbm_model(2, categories="frame")),
+    "xgboost-codes-2": (Format.XGBOOST_JSON, lambda: xgboost_of_categories(2)),
+    "xgboost-codes-3": (Format.XGBOOST_UBJ, lambda: xgboost_of_categories(3, "ubj")),
+    "xgboost-pandas": (Format.XGBOOST_JSON, lambda: xgboost_of_categories(2, framed=True)),
+    "xgboost-codes-pruned": (Format.XGBOOST_JSON, lambda: xgboost_of_categories(2, gamma=1.0)),
     "skops-logistic-2": (Format.SKOPS, lambda: skops_model("logistic", 2)),
     "skops-logistic-3": (Format.SKOPS, lambda: skops_model("logistic", 3)),
     "skops-forest-2": (Format.SKOPS, lambda: skops_model("forest", 2)),

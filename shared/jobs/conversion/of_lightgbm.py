@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from typing import Any, Final
@@ -10,12 +11,16 @@ import lightgbm
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.jobs.conversion.categories import check_in_order
 from shared.jobs.conversion.outcome import Converted, Refused, Rows
 from shared.jobs.conversion.trees import check_depth
 from shared.training.export import ensemble_points, export_ensemble, lightgbm_ensemble
 from shared.uploads.request import UploadRequest
 
 _BLOCK: Final = re.compile(r"^Tree=\d+$", re.MULTILINE)
+_PANDAS: Final = re.compile(r"^pandas_categorical:(.*)$", re.MULTILINE)
+_SIZES: Final = re.compile(r"^tree_sizes=.*\n", re.MULTILINE)
+"""Where each tree ends in the text. LightGBM reads without it as well; where it is wrong, it aborts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +46,10 @@ def from_lightgbm(content: bytes, request: UploadRequest) -> Converted:
     ensemble = lightgbm_ensemble(text)
     check_depth(ensemble.trees)
     _check_features(text, request)
+    _check_categories(text, request)
     onnx = export_ensemble(ensemble, features=len(request.columns))
     try:
-        booster = lightgbm.Booster(model_str=text, params={"verbosity": -1})
+        booster = lightgbm.Booster(model_str=_SIZES.sub("", text), params={"verbosity": -1})
     except lightgbm.basic.LightGBMError as error:
         raise Refused(f"LightGBM itself can't load the model: {error}") from error
     names = request.schema_of_rows.names
@@ -58,12 +64,18 @@ def _check_counts(text: str) -> None:
         said, found = fields.get("num_leaves", ""), len(fields.get("leaf_value", "").split())
         if said != str(found):
             raise Refused(f"Tree {number} says that it has {said[:40]!r} leaves, and has {found}.")
-        if fields.get("num_cat", "0") != "0":
-            raise Refused(
-                f"Tree {number} splits on categories by LightGBM's own codes, which can't be converted: give "
-                "the model categories as numbers (their place in the column's list), and train it without "
-                "'categorical_feature'."
-            )
+
+
+def _check_categories(text: str, request: UploadRequest) -> None:
+    found = _PANDAS.search(text)
+    try:
+        trained = json.loads(found[1]) if found else None
+    except ValueError as error:
+        raise Refused(f"What the model says of pandas' categories isn't JSON: {error}.") from error
+    if not isinstance(trained, list | None) or not all(isinstance(each, list) for each in trained or ()):
+        raise Refused("What the model says of pandas' categories isn't a list for each column.")
+    if trained:
+        check_in_order(request.columns, trained)
 
 
 def _check_features(text: str, request: UploadRequest) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
 import xgboost
 from numpy.typing import NDArray
 
+from shared.jobs.conversion.categories import check_at_places
 from shared.jobs.conversion.outcome import Converted, Refused, Rows
 from shared.jobs.conversion.trees import check_depth
 from shared.jobs.conversion.ubj import decode
@@ -54,9 +56,11 @@ def _converted(content: bytes, decode: Callable[[bytes], Any], request: UploadRe
         document = decode(content)
         _check_booster(document)
         ensemble = xgboost_ensemble(_without_deleted(document))
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+        categories = _categories(document)
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
         raise Refused(f"The document isn't a model that XGBoost saved: {repr(error)[:200]}") from error
     _check_features(document, request)
+    check_at_places(request.columns, categories)
     check_depth(ensemble.trees)
     booster = _booster(content)
     ensemble = _up_to_the_best(ensemble, booster)
@@ -108,9 +112,34 @@ def _reached(tree: dict[str, Any]) -> dict[str, Any]:
         level = np.unique(np.concatenate([left[parents], right[parents]]))
     place = np.cumsum(reached) - 1
     kept = {name: np.asarray(tree[name])[reached] for name in _PER_NODE}
+    kept.update(_sets(tree, reached, place))
     for name, child in (("left_children", left), ("right_children", right)):
         kept[name] = np.where(child[reached] < 0, -1, place[child[reached]])
     return {**tree, **kept}
+
+
+def _sets(tree: Mapping[str, Any], reached: NDArray[np.bool_], place: NDArray[np.int64]) -> dict[str, Any]:
+    """The sets of categories of the nodes that are kept, by their new places."""
+    nodes = np.asarray(tree["categories_nodes"], np.int64)
+    own = reached[nodes]
+    found = {
+        name: np.asarray(tree[name], np.int64)[own] for name in ("categories_segments", "categories_sizes")
+    }
+    return {**found, "categories_nodes": place[nodes[own]]}
+
+
+def _categories(document: Mapping[str, Any]) -> dict[int, list[Any]]:
+    """The categories that XGBoost has noted of a data frame's columns, by the place of the column."""
+    noted = document["learner"]["gradient_booster"]["model"].get("cats", {}).get("enc", [])
+    found = {}
+    for place, column in enumerate(noted):
+        values = column["values"]
+        if "offsets" in column:  # texts one after another, as bytes
+            ends, content = column["offsets"], bytes(values)
+            values = [content[start:end].decode() for start, end in pairwise(ends)]
+        if values:
+            found[place] = values
+    return found
 
 
 def _check_features(document: Mapping[str, Any], request: UploadRequest) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.errors import ExportRefused
+from shared.training.export.memberships import Membership
 
 
 class Scale(Enum):
@@ -24,7 +25,7 @@ class Tree:
 
     A row goes left where its value is <= (or, in a strict ensemble, <) the threshold, and where the
     value is missing and `missing_left` says so. `value` is (nodes, k): what a leaf adds to the
-    outputs `first_output` to `first_output + k`.
+    outputs `first_output` to `first_output + k`. A `feature` below 0 is `~k` of the ensemble's membership k.
     """
 
     feature: NDArray[np.int64]
@@ -51,6 +52,7 @@ class TreeEnsemble:
     base: NDArray[np.float64]
     scale: Scale
     strict: bool = False
+    memberships: tuple[Membership, ...] = ()
 
     def check(self, features: int) -> None:
         """For trees that come from a file: that each is one, over so many features.
@@ -63,17 +65,26 @@ class TreeEnsemble:
         if not np.isfinite(self.base).all():
             raise ExportRefused("The model's base score must be finite.")
         for number, tree in enumerate(self.trees):
-            wrong = _wrong(tree, features, len(self.base))
+            wrong = _wrong(tree, features, len(self.memberships), len(self.base))
             if wrong:
                 raise ExportRefused(f"Tree {number} {wrong}.")
+        if any(not 0 <= one.feature < features for one in self.memberships):
+            raise ExportRefused(f"A split on categories is of a feature that isn't one of the {features}.")
 
     def splits(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Every distinct pair of a feature and a threshold that is compared, in order."""
+        """Every distinct pair of a feature and a value that it is compared with, in order: thresholds, and
+        the members of memberships.
+        """
         inner = [~tree.is_leaf for tree in self.trees]
         feature = np.concatenate([tree.feature[rows] for tree, rows in zip(self.trees, inner, strict=True)])
         threshold = np.concatenate(
             [tree.threshold[rows] for tree, rows in zip(self.trees, inner, strict=True)]
         )
+        members = [(one.feature, member) for one in self.memberships for member in one.members]
+        own = feature >= 0
+        asked = np.array(members, np.int64).reshape(-1, 2)
+        feature = np.concatenate([feature[own], asked[:, 0]])
+        threshold = np.concatenate([threshold[own], asked[:, 1].astype(np.float32)])
         order = np.lexsort((threshold, feature))
         feature, threshold = feature[order], threshold[order]
         first = np.ones(len(order), np.bool_)
@@ -81,7 +92,7 @@ class TreeEnsemble:
         return feature[first], threshold[first]
 
 
-def _wrong(tree: Tree, features: int, outputs: int) -> str:
+def _wrong(tree: Tree, features: int, memberships: int, outputs: int) -> str:
     """What keeps the arrays from being a tree; nothing where they are one."""
     nodes, inner = len(tree.left), ~tree.is_leaf
     columns = (tree.feature, tree.threshold, tree.right, tree.missing_left, tree.value)
@@ -92,7 +103,7 @@ def _wrong(tree: Tree, features: int, outputs: int) -> str:
         return "has a node with no parent, or with two"
     if not _is_connected(tree, inner):
         return "has nodes that its root doesn't lead to"
-    if (tree.feature[inner] < 0).any() or (tree.feature[inner] >= features).any():
+    if (tree.feature[inner] < -memberships).any() or (tree.feature[inner] >= features).any():
         return f"splits on a feature that isn't one of the {features}"
     if np.isnan(tree.threshold[inner]).any() or not np.isfinite(tree.value).all():
         return "has a threshold or a leaf that is no number"
@@ -128,12 +139,6 @@ def expect(library: str, found: str, known: tuple[str, ...]) -> None:
     """
     if found not in known:
         raise ExportRefused(f"{library}: expected {' or '.join(known)}; found {found}, which has no export.")
-
-
-def refuse_categories(library: str) -> ExportRefused:
-    return ExportRefused(
-        f"{library} split on a categorical feature, which has no export; encode categories as numbers."
-    )
 
 
 def float32_at_most(threshold: NDArray[np.float64]) -> NDArray[np.float32]:

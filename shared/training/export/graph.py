@@ -10,6 +10,7 @@ from onnx import GraphProto, NodeProto, TensorProto, helper, numpy_helper
 
 from shared.registry.scorer import INPUT, OUTPUT
 from shared.training.export.ensemble import Tree, TreeEnsemble
+from shared.training.export.memberships import add_memberships, places
 
 OPSET: Final = 17
 TREES_OPSET: Final = 3
@@ -69,10 +70,14 @@ class Graph:
 
 
 def add_trees(graph: Graph, x: str, ensemble: TreeEnsemble) -> str:
-    """Append the ensemble; its output is (rows, outputs) float32."""
+    """Append the ensemble; its output is (rows, outputs) float32.
+
+    Raises:
+        ExportRefused: its splits on categories need too large a table.
+    """
     return graph.add(
         "TreeEnsembleRegressor",
-        x,
+        add_memberships(graph, x, ensemble.memberships),
         domain=TREES_DOMAIN,
         n_targets=len(ensemble.base),
         base_values=ensemble.base.tolist(),
@@ -85,15 +90,23 @@ def _node_attributes(ensemble: TreeEnsemble) -> dict[str, Any]:
     trees = ensemble.trees
     leaf = np.concatenate([tree.is_leaf for tree in trees])
     inner = "BRANCH_LT" if ensemble.strict else "BRANCH_LEQ"
+    column, memberships = places(ensemble.memberships), len(ensemble.memberships)
 
     def laid(arrays: list[NDArray[Any]]) -> list[Any]:
         return list(np.where(leaf, 0, np.concatenate(arrays)).tolist())
+
+    def placed(feature: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Features stand behind the memberships. What a leaf says of a feature means nothing."""
+        of_membership = (feature < 0) & (feature >= -memberships)
+        found = feature + memberships
+        found[of_membership] = column[~feature[of_membership]]
+        return found
 
     return {
         "nodes_treeids": np.repeat(np.arange(len(trees)), [len(tree.left) for tree in trees]).tolist(),
         "nodes_nodeids": np.concatenate([np.arange(len(tree.left)) for tree in trees]).tolist(),
         "nodes_modes": np.where(leaf, "LEAF", inner).tolist(),
-        "nodes_featureids": laid([tree.feature for tree in trees]),
+        "nodes_featureids": laid([placed(tree.feature) for tree in trees]),
         "nodes_values": laid([tree.threshold for tree in trees]),
         "nodes_truenodeids": laid([tree.left for tree in trees]),
         "nodes_falsenodeids": laid([tree.right for tree in trees]),

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.training.export.ensemble import Scale, Tree, TreeEnsemble, float32_at_most, refuse_categories
+from shared.errors import ExportRefused
+from shared.training.export.ensemble import Scale, Tree, TreeEnsemble, float32_at_most
 
 
 def read_random_forest(model: Any) -> TreeEnsemble:
@@ -44,7 +45,10 @@ def read_hist_gradient_boosting(model: Any) -> TreeEnsemble:
 
 def _predictor_tree(nodes: NDArray[Any], output: int) -> Tree:
     if nodes["is_categorical"].any():
-        raise refuse_categories("HistGradientBoosting")
+        raise ExportRefused(
+            "HistGradientBoosting split on a categorical feature, which has no export; encode categories as "
+            "numbers."
+        )
     leaf = nodes["is_leaf"].astype(np.bool_)
     return Tree(
         feature=nodes["feature_idx"].astype(np.int64),

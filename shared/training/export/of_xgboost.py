@@ -16,8 +16,8 @@ from shared.training.export.ensemble import (
     TreeEnsemble,
     check_outputs,
     expect,
-    refuse_categories,
 )
+from shared.training.export.memberships import INSIDE, Memberships
 
 
 def read_xgboost(model: Any) -> TreeEnsemble:
@@ -51,10 +51,11 @@ def xgboost_ensemble(document: Mapping[str, Any]) -> TreeEnsemble:
         check_outputs(max(1, int(parameters["num_class"])), len(model["trees"]))
         base, features = _base(objective, parameters), int(parameters["num_feature"])
         pairs = zip(model["trees"], model["tree_info"], strict=True)
-        trees = tuple(_xgboost_tree(tree, int(output)) for tree, output in pairs)
+        memberships = Memberships(toward_zero=False)
+        trees = tuple(_xgboost_tree(tree, int(output), memberships) for tree, output in pairs)
     except (KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
         raise ExportRefused(f"The document isn't a model that XGBoost saved: {error!r}.") from error
-    found = TreeEnsemble(trees, base, Scale.LOGIT, strict=True)
+    found = TreeEnsemble(trees, base, Scale.LOGIT, strict=True, memberships=memberships.found)
     found.check(features)
     return found
 
@@ -70,17 +71,39 @@ def _base(objective: str, parameters: Mapping[str, str]) -> NDArray[np.float64]:
     return np.broadcast_to(base, int(parameters["num_class"])).copy()
 
 
-def _xgboost_tree(tree: dict[str, Any], output: int) -> Tree:
-    """A leaf keeps its value where an inner node keeps its threshold."""
-    if any(tree["split_type"]):
-        raise refuse_categories("XGBoost")
+def _xgboost_tree(tree: dict[str, Any], output: int, memberships: Memberships) -> Tree:
+    """A leaf keeps its value where an inner node keeps its threshold. What is in a set of categories goes
+    right.
+    """
     conditions = np.array(tree["split_conditions"], np.float32)
+    members = _xgboost_members(tree)
+    by_category = np.isin(np.arange(len(conditions)), list(members))
     return Tree(
-        feature=np.array(tree["split_indices"], np.int64),
-        threshold=conditions,
+        feature=memberships.asked(np.array(tree["split_indices"], np.int64), members),
+        threshold=np.where(by_category, INSIDE, conditions),
         left=np.array(tree["left_children"], np.int64),
         right=np.array(tree["right_children"], np.int64),
         missing_left=np.array(tree["default_left"], np.bool_),
         value=conditions.astype(np.float64)[:, None],
         first_output=output,
     )
+
+
+def _xgboost_members(tree: Mapping[str, Any]) -> dict[int, NDArray[np.int64]]:
+    """The categories of each node that splits on some.
+
+    Raises:
+        ValueError: nodes and sets that don't belong together.
+    """
+    split_type = np.array(tree["split_type"], np.int64)
+    if not split_type.any():
+        return {}
+    categories = np.array(tree["categories"], np.int64)
+    starts, sizes = (np.array(tree[f"categories_{name}"], np.int64) for name in ("segments", "sizes"))
+    nodes = np.array(tree["categories_nodes"], np.int64)
+    ends = starts + sizes
+    outside = (starts < 0) | (ends > len(categories))
+    if not np.array_equal(np.sort(nodes), np.flatnonzero(split_type)) or outside.any():
+        raise ValueError("sets of categories that aren't those of its splits")
+    pairs = zip(nodes.tolist(), starts, ends, strict=True)
+    return {node: categories[start:end] for node, start, end in pairs}
