@@ -47,7 +47,8 @@ class UploadForm(Body):
         try:
             metadata = UploadRequest.from_json(parts["metadata"].content)
         except ValidationError as error:
-            raise invalid(error, in_query=False, known=UploadRequest.model_fields) from error
+            known = UploadRequest.model_fields
+            raise invalid(error, in_query=False, known=known, what="part 'metadata'") from error
         return cls(metadata=metadata, file=parts["file"].content)
 
 
@@ -111,7 +112,13 @@ async def begin(call: Call, body: BeginBody) -> UploadUrlAnswer:
     return UploadUrlAnswer.begun(begun)
 
 
-@function.put("/models/uploads/{upload_id}/content")
+async def is_awaited(call: Call, upload_id: str, query: ContentQuery) -> None:
+    """Nobody's 200 MB are read but those of whoever holds the URL."""
+    token = query.token.get_secret_value()
+    await asyncio.to_thread(call.instance.upload_desk.awaited, upload_id, token)
+
+
+@function.put("/models/uploads/{upload_id}/content", guard=is_awaited)
 async def receive(call: Call, upload_id: str, query: ContentQuery, body: ContentBody) -> UploadAnswer:
     """Put the file of an upload that was begun, where the platform's store takes none itself."""
     token = query.token.get_secret_value()

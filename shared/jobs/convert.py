@@ -131,7 +131,9 @@ class ConversionJob:
         except NotFound as error:
             raise _Refusal("Its file never came: upload it again.") from error
         except CorruptBlob as error:
-            raise _Refusal("The file isn't the one that was announced: its sha256 is another.") from error
+            raise _Refusal(
+                "The file isn't the one that was announced: its sha256 is another. Begin another upload."
+            ) from error
 
     def _request(self, upload: Upload) -> UploadRequest:
         return UploadRequest.from_json(self._instance.platform.blobs.get(upload.request_blob))

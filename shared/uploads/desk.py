@@ -22,6 +22,7 @@ from shared.errors import (
     NotFound,
     Unauthenticated,
 )
+from shared.names import WORDS_OF_ROUTES
 from shared.platform.ports import Blobs, Event, Events, Jobs, NewId, Now, UploadUrl
 from shared.platform.times import utc
 from shared.registry import Registry
@@ -36,9 +37,6 @@ JOB: Final = "convert"
 SOURCE: Final = "//mlengine/uploads"
 
 URL_SECONDS: Final = 3_600
-_WORDS: Final = frozenset({"activate", "upload", "uploads"})
-"""What stands in paths where a model's name would."""
-
 MAX_UNDER_WAY: Final = 10
 """Of one owner: each conversion is a machine for a while."""
 
@@ -105,6 +103,21 @@ class UploadDesk:
         awaiting = replace(upload, status=status, expires_at=expires_at, token_hash=token_hash)
         return Begun(self.uploads.create(awaiting), url)
 
+    def awaited(self, upload_id: str, token: str) -> Upload:
+        """The upload whose file may be put with this token.
+
+        Raises:
+            NotFound: there is none, or its time is over.
+        """
+        unknown = NotFound("Nothing is awaited here: the URL is wrong, was used, or its time is over.")
+        try:
+            upload = self._looked_after(self.uploads.get(upload_id))
+        except NotFound as error:
+            raise unknown from error
+        if upload.token_hash is None or not hmac.compare_digest(upload.token_hash, _hash(token)):
+            raise unknown
+        return upload
+
     def receive(self, upload_id: str, token: str, content: bytes) -> Upload:
         """Take the file of an upload that was begun, where the store takes none itself.
 
@@ -112,7 +125,7 @@ class UploadDesk:
             NotFound: there is no such upload for this token, or its time is over.
             InvalidInput: another size or sha256 than was announced, or it isn't what it was said to be.
         """
-        upload = self._awaiting(upload_id, token)
+        upload = self.awaited(upload_id, token)
         _check_announced(upload, content)
         refuse_unlike(content, upload.format)
         with suppress(AlreadyExists):  # it has come before, with the same sha256
@@ -124,9 +137,14 @@ class UploadDesk:
 
         Raises:
             NotFound: no such upload of the caller's.
+            Conflict: the file isn't there, or too many uploads are under way.
         """
         upload = self.status(upload_id, by)
-        return self._queued(upload) if upload.status is UploadStatus.RECEIVING else upload
+        if upload.status is not UploadStatus.RECEIVING:
+            return upload
+        self._require_file(upload)
+        self._require_few_under_way(upload.owner)
+        return self._queued(upload)
 
     def start(self, announced: Upload) -> Upload:
         """Start the job of an upload; nothing happens when it was started or has ended."""
@@ -166,12 +184,29 @@ class UploadDesk:
             raise Forbidden("Only operators give a model to everybody: leave 'shared' out, and it is yours.")
         by.require_model(request.name)
         request.check()
-        if request.name in _WORDS or self.is_reserved(request.name):
+        if request.name in WORDS_OF_ROUTES or self.is_reserved(request.name):
             raise Conflict(f"The name {request.name!r} belongs to another model: choose another one.")
         owner = _owner(request, by)
         self.registry.require_free(request.name, origin=UPLOADED, owner=owner)
+        self._require_few_under_way(owner)
+
+    def _require_few_under_way(self, owner: str | None) -> None:
         if self.uploads.under_way(owner, limit=MAX_UNDER_WAY) >= MAX_UNDER_WAY:
             raise Conflict(f"{MAX_UNDER_WAY} of your uploads are under way: wait until one has ended.")
+
+    def _require_file(self, upload: Upload) -> None:
+        """Of the announced size; what is in it is read by the job."""
+        try:
+            found = self.blobs.part(upload.model_blob, start=0, size_bytes=1).total_bytes
+        except NotFound as error:
+            raise Conflict(
+                "The file hasn't come: put it to the URL that POST /models/uploads gave, until "
+                f"{upload.expires_at}; then say so again."
+            ) from error
+        if found != upload.size_bytes:
+            raise Conflict(
+                f"The file has {found} bytes, and {upload.size_bytes} were announced: begin another upload."
+            )
 
     def _made(self, request: UploadRequest, size_bytes: int, sha256: str, by: Identity) -> Upload:
         return Upload(
@@ -193,16 +228,6 @@ class UploadDesk:
         if upload.status is UploadStatus.RECEIVING:
             return self.uploads.queue(upload.upload_id)
         return self.uploads.create(upload)
-
-    def _awaiting(self, upload_id: str, token: str) -> Upload:
-        unknown = NotFound("Nothing is awaited here: the URL is wrong, was used, or its time is over.")
-        try:
-            upload = self._looked_after(self.uploads.get(upload_id))
-        except NotFound as error:
-            raise unknown from error
-        if upload.token_hash is None or not hmac.compare_digest(upload.token_hash, _hash(token)):
-            raise unknown
-        return upload
 
     def _looked_after(self, upload: Upload) -> Upload:
         if upload.status.has_ended:

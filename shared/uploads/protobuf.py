@@ -8,6 +8,8 @@ from typing import Final
 _VARINT: Final = 0
 _BYTES: Final = 2
 _LONGEST_VARINT: Final = 10
+_MOST_FIELDS: Final = 10_000
+"""Outermost ones: models have a few, and a file of nothing else would take a minute to walk."""
 
 _MODEL_FIELDS: Final = {
     1: _VARINT,  # ir_version
@@ -50,8 +52,11 @@ def looks_like_saved_model(content: bytes) -> bool:
 
 def _fields(content: bytes) -> Iterator[tuple[int, int]]:
     """Number and wire type of each outermost field; ValueError where the bytes are no such message."""
-    at = 0
+    at = count = 0
     while at < len(content):
+        count += 1
+        if count > _MOST_FIELDS:
+            raise ValueError("more fields than any model has")
         key, at = _varint(content, at)
         number, wire = key >> 3, key & 7
         if wire == _VARINT:

@@ -8,13 +8,11 @@ loaded.
 from __future__ import annotations
 
 import bz2
-import io
 import lzma
 import pickletools
 import re
-import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -29,11 +27,13 @@ from shared.uploads.formats import (
     Format,
 )
 from shared.uploads.protobuf import looks_like_onnx, looks_like_saved_model
+from shared.uploads.zips import PEEK_BYTES, UnreadableZip, read_members
 
 POINTER: Final = "/file"
 
-_PEEK_BYTES: Final = 4_096
-_MAX_ZIP_MEMBERS: Final = 50_000
+_PEEK_MEMORY_BYTES: Final = 100_000_000
+"""What unpacking a file's first bytes may take: LZMA's headers ask for up to 4 GB."""
+
 _SKOPS_MEMBER: Final = re.compile(r"schema\.json|[0-9]+\.npy")
 
 _NEWEST_PROTOCOL: Final = 5
@@ -161,8 +161,8 @@ def _unpacked(content: bytes) -> tuple[str, bytes] | None:
     packers: tuple[tuple[bytes, str, Callable[[], Any]], ...] = (
         (b"\x1f\x8b", "gzip", lambda: zlib.decompressobj(31)),
         (b"BZh", "bzip2", bz2.BZ2Decompressor),
-        (b"\xfd7zXZ\x00", "xz", lzma.LZMADecompressor),
-        (b"\x5d\x00\x00", "lzma", lzma.LZMADecompressor),
+        (b"\xfd7zXZ\x00", "xz", lambda: lzma.LZMADecompressor(memlimit=_PEEK_MEMORY_BYTES)),
+        (b"\x5d\x00\x00", "lzma", lambda: lzma.LZMADecompressor(memlimit=_PEEK_MEMORY_BYTES)),
         (b"\x78\x01", "zlib", zlib.decompressobj),
         (b"\x78\x5e", "zlib", zlib.decompressobj),
         (b"\x78\x9c", "zlib", zlib.decompressobj),
@@ -171,7 +171,7 @@ def _unpacked(content: bytes) -> tuple[str, bytes] | None:
     for magic, name, make in packers:
         if content.startswith(magic):
             try:
-                return name, make().decompress(content[:_PEEK_BYTES], _PEEK_BYTES)
+                return name, make().decompress(content[:PEEK_BYTES], PEEK_BYTES)
             except (zlib.error, OSError, EOFError, lzma.LZMAError):
                 return name, b""
     return None
@@ -179,15 +179,14 @@ def _unpacked(content: bytes) -> tuple[str, bytes] | None:
 
 def _zip(content: bytes) -> Kind | None:
     """By the names of its members, and their first bytes. Wherever in the file the zip begins."""
-    if not zipfile.is_zipfile(io.BytesIO(content)):
-        return None
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            members = archive.infolist()[:_MAX_ZIP_MEMBERS]
-            names = [member.orig_filename for member in members]
-            starts = [_start(archive, member) for member in members[:100]]
-    except (zipfile.BadZipFile, ValueError, OSError, RuntimeError, NotImplementedError, zlib.error):
-        return ZIP
+        members = read_members(content)
+    except UnreadableZip as error:
+        return Kind(f"a zip that {error}", HOW_PLAIN)
+    return None if members is None else _of_members(members.names, members.starts)
+
+
+def _of_members(names: Sequence[str], starts: Sequence[bytes]) -> Kind:
     if any(_leads_out(name) for name in names):
         return STRAY_ZIP
     if any(name.endswith("constants.pkl") or "/code/" in name for name in names):
@@ -203,11 +202,6 @@ def _zip(content: bytes) -> Kind | None:
     if names and all(name.endswith(".npy") for name in names):
         return NPZ
     return SKOPS if "schema.json" in names else ZIP
-
-
-def _start(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
-    with archive.open(member) as opened:
-        return opened.read(_PEEK_BYTES)
 
 
 def _leads_out(name: str) -> bool:
@@ -229,7 +223,7 @@ def _is_pickle(content: bytes) -> bool:
         return True
     seen = 0
     try:
-        for opcode, _, _ in pickletools.genops(content[:_PEEK_BYTES]):
+        for opcode, _, _ in pickletools.genops(content[:PEEK_BYTES]):
             seen += 1
             if seen >= _FEWEST_OPCODES and opcode.name in _TELLING:
                 return True
@@ -239,7 +233,7 @@ def _is_pickle(content: bytes) -> bool:
 
 
 def _text(content: bytes) -> Kind | None:
-    start = content[:_PEEK_BYTES].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    start = content[:PEEK_BYTES].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if start.startswith((b"<!doctype html", b"<html", b"<head", b"<script")):
         return Kind("an HTML page", "Check what was downloaded: a page about the model, maybe. " + HOW_ANY)
     if b"<pmml" in start:
@@ -258,7 +252,7 @@ def _text(content: bytes) -> Kind | None:
 
 
 def _looks_like_lightgbm(content: bytes) -> bool:
-    is_begun = content.startswith((b"tree\n", b"tree\r\n")) and b"version=" in content[:_PEEK_BYTES]
+    is_begun = content.startswith((b"tree\n", b"tree\r\n")) and b"version=" in content[:PEEK_BYTES]
     return is_begun and b"end of trees" in content and _is_text(content)
 
 
@@ -278,10 +272,10 @@ def _looks_like_skops(content: bytes) -> bool:
     if not content.startswith(b"PK\x03\x04"):
         return False
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            names = [member.orig_filename for member in archive.infolist()]
-    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError):
+        members = read_members(content)
+    except UnreadableZip:
         return False
+    names = () if members is None else members.names
     return "schema.json" in names and all(_SKOPS_MEMBER.fullmatch(name) for name in names)
 
 

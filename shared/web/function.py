@@ -93,8 +93,9 @@ class Function:
         """
         return self._route("POST", path, status, changes=changes, holds_secret=holds_secret, rows=rows)
 
-    def put(self, path: str) -> Callable[[H], H]:
-        return self._route("PUT", path, 200, changes=True)
+    def put(self, path: str, *, guard: Handler | None = None) -> Callable[[H], H]:
+        """`guard` is asked before the body is read."""
+        return self._route("PUT", path, 200, changes=True, guard=guard)
 
     def delete(self, path: str) -> Callable[[H], H]:
         return self._route("DELETE", path, 200, changes=True)
@@ -132,7 +133,7 @@ class Function:
         origins = call.instance.settings.cors_allow_origins
         response.raw_headers += [(b"x-request-id", call.request_id.encode()), *_HEADERS]
         response.raw_headers += cors_headers(headers, origins)
-        if "content-security-policy" not in response.headers:
+        if all(name != _NOTHING_TO_SHOW[0] for name, _ in response.raw_headers):
             response.raw_headers.append(_NOTHING_TO_SHOW)
         if call.standing is not None:
             response.raw_headers += call.standing.headers()
@@ -153,7 +154,7 @@ class Function:
         call.facts["route"] = route.name
         call.identity = await self._admit(route, headers, call)
         await limit(call, route)
-        arguments = await read_arguments(route, request, headers, call, self._topic)
+        arguments = await read_arguments(route, request, headers, call, self._topic, parameters)
         await limit(call, route, arguments.cost(route) - 1)
 
         async def run() -> Response:
@@ -216,10 +217,18 @@ class Function:
         changes: bool = False,
         holds_secret: bool = False,
         rows: str = "",
+        guard: Handler | None = None,
     ) -> Callable[[H], H]:
         def register(handler: H) -> H:
             route = Route.of(
-                method, path, handler, status, changes=changes, holds_secret=holds_secret, rows=rows
+                method,
+                path,
+                handler,
+                status,
+                changes=changes,
+                holds_secret=holds_secret,
+                rows=rows,
+                guard=guard,
             )
             self.routes.append(route)
             self._matcher.add(method, path, route)

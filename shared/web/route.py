@@ -28,7 +28,8 @@ class Route:
     """A handler with what its signature says: what it takes, what it gives.
 
     `changes` says whether calling it changes anything, `holds_secret` whether its answer holds what is
-    shown once, `rows` the member of the body whose items count one by one.
+    shown once, `rows` the member of the body whose items count one by one. `guard` gets what the handler gets
+    but the body, which nobody has read then: it raises where the call may not go on.
     """
 
     method: str
@@ -41,6 +42,7 @@ class Route:
     changes: bool = False
     holds_secret: bool = False
     rows: str = ""
+    guard: Handler | None = None
 
     @staticmethod
     def of(
@@ -52,6 +54,7 @@ class Route:
         changes: bool,
         holds_secret: bool,
         rows: str,
+        guard: Handler | None,
     ) -> Route:
         """
         Raises:
@@ -71,6 +74,7 @@ class Route:
             changes and f"{method} {path}" not in WAYS_IN,
             holds_secret,
             rows,
+            guard,
         )
 
     @property
@@ -106,12 +110,17 @@ class Arguments:
 
 
 async def read_arguments(
-    route: Route, request: Request, headers: Mapping[bytes, bytes], call: Call, topic: str | None
+    route: Route,
+    request: Request,
+    headers: Mapping[bytes, bytes],
+    call: Call,
+    topic: str | None,
+    parameters: Mapping[str, str],
 ) -> Arguments:
-    """What the handler of `route` gets beside the path's parameters.
+    """What the handler of `route` gets beside the path's `parameters`.
 
     Raises:
-        InvalidInput, MalformedRequest, PayloadTooLarge, UnsupportedMediaType
+        InvalidInput, MalformedRequest, PayloadTooLarge, UnsupportedMediaType: and what the guard raises.
     """
     found = Arguments({})
     query_string = request.scope["query_string"]
@@ -119,6 +128,8 @@ async def read_arguments(
         found.values["query"] = read_query(route.query, query_string)
     elif query_string and route.knows_no_query:
         read_query(Query, query_string)
+    if route.guard is not None:
+        await route.guard(call, **parameters, **found.values)
     if route.body is not None:
         found.body = await read_body(request.receive, route.body.limit_bytes)
         found.values["body"] = read_form(route.body, found.body, headers)

@@ -5,15 +5,18 @@ import json
 import pickle
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
 
+from shared.access.identity import Identity
 from shared.access.roles import Role
 from shared.platform.ports import Delete, JobState
+from shared.uploads import Upload, UploadStatus
+from tests.contracts.racing import race
 from tests.contracts.workers import wait_for
 from tests.functions.engine import Engine, ok, pointers, problem
 from tests.functions.users import key_of
@@ -175,6 +178,12 @@ def test_a_form_has_two_parts(engine: Engine, form: dict[str, Any], pointer: str
     assert pointer in pointers(problem(answer, 422, "invalid-input"))
 
 
+def test_what_is_said_must_be_json(engine: Engine, graph: bytes) -> None:
+    form = {"metadata": (None, b"name=mine"), "file": ("m", graph)}
+    answer = engine["uploads"].post("/models/upload", files=form, headers=key_of(engine, "ann"))
+    assert "The part 'metadata' must be JSON" in problem(answer, 400, "malformed-request")["detail"]
+
+
 def test_a_body_that_is_no_form_is_refused(engine: Engine) -> None:
     ann = key_of(engine, "ann")
     path = "/models/upload"
@@ -272,6 +281,22 @@ def put(engine: Engine, begun: dict[str, Any], content: bytes) -> httpx.Response
     return engine["uploads"].request(begun["method"], begun["url"], content=content, headers=begun["headers"])
 
 
+def test_the_file_of_whoever_has_no_url_is_not_even_read(engine: Engine, graph: bytes) -> None:
+    begun = begin(engine, graph, key_of(engine, "ann"))
+    sent: list[int] = []
+
+    async def endless() -> AsyncIterator[bytes]:
+        for part in range(1_000):
+            sent.append(part)
+            yield bytes(65_536)
+
+    guessed = begun["url"].split("token=")[0] + "token=" + "A" * 43
+    headers = {"content-type": "application/octet-stream"}
+    problem(engine["uploads"].request("PUT", guessed, content=endless(), headers=headers), 404, "not-found")
+    assert len(sent) <= 1
+    ok(put(engine, begun, graph))
+
+
 def test_a_large_file_is_put_to_a_url_of_its_own(engine: Engine, graph: bytes) -> None:
     ann = key_of(engine, "ann")
     begun = begin(engine, graph, ann)
@@ -298,6 +323,56 @@ def test_a_url_is_good_for_the_announced_file_alone(engine: Engine, graph: bytes
     trap = pickle.dumps(["x"])
     other = begin(engine, trap, ann, name="other")
     assert "a pickle" in problem(put(engine, other, trap), 422, "invalid-input")["detail"]
+
+
+def complete(engine: Engine, begun: dict[str, Any], headers: dict[str, str]) -> httpx.Response:
+    return engine["uploads"].post(f"/models/uploads/{begun['upload_id']}/complete", headers=headers)
+
+
+def test_who_is_done_too_early_may_say_so_again(engine: Engine, graph: bytes) -> None:
+    ann = key_of(engine, "ann")
+    begun = begin(engine, graph, ann)
+    refusal = problem(complete(engine, begun, ann), 409, "conflict")
+    assert "hasn't come" in refusal["detail"]
+    assert engine.heard("uploads.requested") == []
+    ok(put(engine, begun, graph))
+    assert ok(complete(engine, begun, ann), 202)["status"] == "queued"
+
+
+def test_a_file_of_another_size_than_announced_isnt_taken(engine: Engine, graph: bytes) -> None:
+    """A store that takes files itself may have taken it."""
+    ann = key_of(engine, "ann")
+    begun = begin(engine, graph, ann)
+    engine.instance.platform.blobs.put(f"uploads/{begun['upload_id']}/model", graph + b"x")
+    refusal = problem(complete(engine, begun, ann), 409, "conflict")
+    assert f"has {len(graph) + 1} bytes, and {len(graph)} were announced" in refusal["detail"]
+
+
+def test_uploads_that_were_begun_cant_be_hoarded_to_be_converted_at_once(
+    engine: Engine, graph: bytes
+) -> None:
+    ann = key_of(engine, "ann")
+    begun = [begin(engine, graph, ann, name=f"mine-{number}") for number in range(11)]
+    for one in begun:
+        ok(put(engine, one, graph))
+    for one in begun[:-1]:
+        ok(complete(engine, one, ann), 202)
+    assert "wait" in problem(complete(engine, begun[-1], ann), 409, "conflict")["detail"]
+    assert ok(complete(engine, begun[0], ann), 202)["status"] == "queued"
+
+
+def test_of_two_that_complete_an_upload_at_once_both_are_told_the_same(engine: Engine, graph: bytes) -> None:
+    ann = key_of(engine, "ann")
+    begun = begin(engine, graph, ann)
+    ok(put(engine, begun, graph))
+    desk, by = engine.instance.upload_desk, Identity("op", Role.OPERATOR)
+    results = race(4, lambda _: desk.complete(begun["upload_id"], by))
+    assert {result.status for result in results if isinstance(result, Upload)} == {UploadStatus.QUEUED}
+    assert not any(isinstance(result, Exception) for result in results)
+    engine.deliver("uploads")
+    wait_for(lambda: bool(started(engine)))
+    engine.jobs.close()
+    assert started(engine) == [f"--upload {begun['upload_id']}"]
 
 
 def test_an_upload_whose_file_never_comes_expires(start: Callable[..., Engine], graph: bytes) -> None:

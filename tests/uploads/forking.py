@@ -25,8 +25,14 @@ def run(folder: Path) -> None:
     if child == 0:
         os.dup2(os.open(folder / "errors", os.O_CREAT | os.O_WRONLY), 2)
         signal.alarm(LONGEST_SECONDS)
-        main(folder)
-        os._exit(0)
+        code = 1
+        try:
+            main(folder)
+            code = 0
+        except Exception as error:  # noqa: BLE001 - as Python itself ends where nobody catches
+            os.write(2, repr(error).encode())
+        finally:
+            os._exit(code)
     _, status, used = os.wait4(child, 0)
     told = {
         "code": os.waitstatus_to_exitcode(status),

@@ -73,6 +73,11 @@ def at_a_glance() -> Iterator[Hostile]:
     yield Hostile("zip-with-an-absolute-path", SKOPS, lambda: _zip({"/etc/passwd": b"x"}), "leads out of it")
     yield Hostile("zip-with-nul", ONNX, lambda: _zip({"a\0/../b": b"x"}), "leads out of it")
     yield Hostile("zip-bomb", ONNX, lambda: _zip({"model.onnx": b"\0" * 50_000_000}), "it is a zip")
+    yield Hostile("zip-of-bzip2-bombs", ONNX, _bzip2_bombs, "it is a zip")
+    yield Hostile("zip-of-many", SKOPS, lambda: _directory(500_000), "a zip that has more than 50000 members")
+    yield Hostile("zip-of-many-disks", ONNX, _many_disks, "a zip that isn't sound")
+    yield Hostile("many-fields", ONNX, lambda: b"\x08\x01" * 10_000_000, "nothing that is known")
+    yield Hostile("lzma-with-a-huge-dictionary", LGB, _huge_dictionary, "compressed (lzma)")
     yield Hostile("torch", ONNX, lambda: _zip({"archive/data.pkl": b"\x80\x02."}), "PyTorch file")
     yield Hostile(
         "torchscript", ONNX, lambda: _zip({"m/code/a.py": b"", "m/constants.pkl": b""}), "TorchScript"
@@ -157,6 +162,33 @@ def _zip(members: dict[str, bytes]) -> bytes:
     for name in members:
         content = content.replace(name.replace("\0", "@").encode(), name.encode())
     return content
+
+
+def _bzip2_bombs() -> bytes:
+    """A kilobyte that is 600 MB: all of a member is unpacked to read its first bytes."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_BZIP2) as archive:
+        for number in range(3):
+            archive.writestr(f"{number}", bytes(200_000_000))
+    return out.getvalue()
+
+
+def _directory(members: int) -> bytes:
+    """A zip of members without a name or content: its directory alone."""
+    entries = (b"PK\x01\x02" + bytes(42)) * members
+    many = min(members, 0xFFFF)
+    return b"PK\x03\x04" + entries + struct.pack("<4s4HLLH", b"PK\5\6", 0, 0, many, many, len(entries), 4, 0)
+
+
+def _many_disks() -> bytes:
+    """Its last record says that it is the second of three disks, in the form for large archives."""
+    locator = struct.pack("<4sLQL", b"PK\6\7", 1, 0, 3)
+    return bytes(100) + locator + struct.pack("<4s4HLLH", b"PK\5\6", 0, 0, 0, 0, 0, 0, 0)
+
+
+def _huge_dictionary() -> bytes:
+    """Its header asks for 2 GB of memory."""
+    return b"\x5d\x00\x00\x00\x80" + b"\xff" * 8 + bytes(100)
 
 
 def _tar(content: bytes) -> bytes:

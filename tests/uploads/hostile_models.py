@@ -35,6 +35,7 @@ def in_the_conversion() -> Iterator[Hostile]:
     yield from _onnx_graphs()
     yield from _onnx_trees()
     yield from _lightgbm()
+    yield from _lightgbm_of_categories()
     yield from _xgboost()
     yield from _ubj()
     yield from _skops()
@@ -62,6 +63,9 @@ def _onnx_graphs() -> Iterator[Hostile]:
     yield graph(
         "giant-initialiser", lambda: _declared([10**6, 10**6]), "says that it has 1000000000000 values"
     )
+    yield graph("output-of-nothing", lambda: logistic(outputs=[_info("other")]), "made by nothing")
+    yield Hostile("onnx-name-that-is-no-text", ONNX, _no_text, "a name that isn't text")
+    yield Hostile("trees-name-that-is-no-text", ONNX, _no_text_in_trees, "a name that isn't text")
     yield graph("huge-dims", lambda: _declared([2**62, 2**62]), "values, and has")
     yield graph("negative-dims", lambda: _declared([-1, 4]), "impossible axes")
     yield graph("many-axes", lambda: _declared([1] * 40), "impossible axes")
@@ -93,7 +97,7 @@ def _onnx_graphs() -> Iterator[Hostile]:
     yield graph("no-outputs", lambda: logistic(outputs=[]), "None of the model's outputs")
     yield graph("svm", lambda: _with(node("SVMClassifier", ["x"], ["l", "y"], domain=ML)), "can't be checked")
     yield graph("random", lambda: _with(node("RandomNormalLike", ["p"], ["y"])), "isn't let through")
-    yield graph("as-many-rows-as-examples", _three_rows, "onnxruntime can't run the model on 1000 rows")
+    yield graph("as-many-rows-as-examples", _three_rows, "onnxruntime can't run the model on 16384 rows")
     yield graph("wrong-examples", lambda: stump(), "otherwise than")
     yield Hostile("onnx-deep-nesting", ONNX, _deep_message, "nested too deeply")
     yield Hostile("onnx-empty-graph", ONNX, lambda: b"\x08\x08\x3a\x00\x42\x02\x10\x11", "graph is empty")
@@ -153,14 +157,18 @@ def _lightgbm() -> Iterator[Hostile]:
     yield text(
         "shared-child", "Tree 0", r"^left_child=(.*)\nright_child=.*$", r"left_child=\1\nright_child=\1"
     )
-    yield text("negative-feature", "isn't one of", r"^split_feature=\S+", "split_feature=-1")
+    yield text("negative-feature", "a split on feature -1", r"^split_feature=\S+", "split_feature=-1")
     yield text("feature-outside", "isn't one of", r"^split_feature=\S+", "split_feature=77")
     yield text("nan-threshold", "no number", r"^threshold=\S+", "threshold=nan")
     yield text("infinite-leaf", "no number", r"^leaf_value=\S+", "leaf_value=inf")
     yield text("words-for-numbers", "isn't a model", r"^threshold=\S+", "threshold=__import__('os')")
-    yield text("short-array", "isn't a model that LightGBM saved|Tree 0", r"^(threshold=\S+).*$", r"\1")
-    yield text("categorical", "splits on categories", r"^num_cat=0$", "num_cat=1")
-    yield text("categorical-kind", "categorical", r"^decision_type=\S+", "decision_type=1")
+    yield text("huge-child", "isn't a model", r"^left_child=\S+", "left_child=99999999999999999999")
+    yield text("another-length", "LightGBM itself can't load", r"^num_cat=0\n", "")
+    yield text(
+        "short-array", "a model that LightGBM saved|Tree 0|itself can't load", r"^(threshold=\S+).*$", r"\1"
+    )
+    yield text("categories-none", "isn't a model", r"^num_cat=0$", "num_cat=1")
+    yield text("categories-kind", "isn't a model", r"^decision_type=\S+", "decision_type=1")
     yield text("linear", "leaves are constant", r"^is_linear=0$", "is_linear=1")
     yield text("regression", "has no export", r"^objective=.*$", "objective=regression")
     yield text("wrong-features", "isn't one of the 3", r"^max_feature_idx=\d+$", "max_feature_idx=2", 1)
@@ -173,6 +181,27 @@ def _lightgbm() -> Iterator[Hostile]:
     )
     yield text("no-outputs", "0 outputs", r"^num_tree_per_iteration=1$", "num_tree_per_iteration=0")
     yield Hostile("lightgbm-too-deep", LGB, _deep_lightgbm, "deeper than 500")
+
+
+def _lightgbm_of_categories() -> Iterator[Hostile]:
+    def changed(name: str, words: str, pattern: str, new: str) -> Hostile:
+        def make() -> bytes:
+            text = lightgbm_model(categories="frame")[0].decode()
+            made, done = re.subn(pattern, new, text, count=1, flags=re.MULTILINE)
+            assert done
+            return made.encode()
+
+        return Hostile(f"lightgbm-categories-{name}", LGB, make, words)
+
+    pandas = r"^(pandas_categorical:).*$"
+    yield changed("start", "fill their words", r"^cat_boundaries=0", "cat_boundaries=9")
+    yield changed("end", "fill their words", r"^cat_boundaries=(.*) \d+$", r"cat_boundaries=\1 99999")
+    yield changed("many", "fill their words", r"^num_cat=\d+$", "num_cat=99999999")
+    yield changed("set", "a split on set", r"^decision_type=\S+", "decision_type=1")
+    yield changed("order", "list what", pandas, r'\1[[1, 2, 4, 3], ["up", "flat", "down"]]')
+    yield changed("count", "in 1 columns", pandas, r"\1[[1, 2, 3, 4]]")
+    yield changed("words", "isn't JSON", pandas, r"\1__import__('os')")
+    yield changed("shape", "isn't a list", pandas, r'\1{"a": 1}')
 
 
 def _xgboost() -> Iterator[Hostile]:
@@ -222,13 +251,14 @@ def _xgboost() -> Iterator[Hostile]:
     yield tree("cycle", "Tree 0", "left_children", lambda old: [0, *old[1:]])
     yield tree("child-outside", "Tree 0", "right_children", lambda old: [10**9, *old[1:]])
     yield tree("huge-child", "isn't a model|Tree 0", "right_children", lambda old: [10**30, *old[1:]])
-    yield tree("negative-feature", "isn't one of", "split_indices", lambda old: [-5, *old[1:]])
+    yield tree("negative-feature", "a split on feature -5", "split_indices", lambda old: [-5, *old[1:]])
     yield tree("nan-threshold", "no number", "split_conditions", lambda old: [float("nan"), *old[1:]])
-    yield tree("categorical", "categorical", "split_type", lambda old: [1, *old[1:]])
+    yield tree("categories", "aren't those of its splits", "split_type", lambda old: [1, *old[1:]])
     yield tree("text", "isn't a model", "split_conditions", lambda old: ["x", *old[1:]])
     yield Hostile(
         "xgboost-deep", XGB, lambda: b'{"learner":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "too deeply"
     )
+    yield Hostile("xgboost-sets-outside", XGB, _sets_outside, "isn't a model")
     yield Hostile("xgboost-trailing", XGB, lambda: xgboost_model()[0] + b" {}", "isn't a model")
     yield Hostile("xgboost-empty", XGB, lambda: b'{"learner": {}}', "isn't a model")
     yield Hostile("xgboost-list", XGB, lambda: b'{"learner": [1, 2]}', "isn't a model")
@@ -287,12 +317,14 @@ def _skops() -> Iterator[Hostile]:
     svm = typed("sklearn.svm._classes", "SVC", "ObjectNode")
     yield saved("other-estimator", "bring others as ONNX", lambda one: one.update(svm))
     yield saved("no-content", "as it was saved", lambda one: one.update(content={}))
+    yield saved("list-for-a-module", "as it was saved", lambda one: one.update(note={"__module__": ["os"]}))
+    yield saved("list-for-a-file", "as it was saved", _unhashable)
     yield saved("object-array", "objects", array=lambda _: _npy(np.array([{}], object)))
     yield saved("longer-array", "isn't as long as it says", array=lambda one: one + b"xxxx")
-    yield saved("no-array", "isn't one that skops saved", array=lambda _: b"text")
+    yield saved("no-array", "as it was saved", array=lambda _: b"text")
     yield saved("giant-array", "isn't as long as it says", array=lambda _: _header((10**6, 10**6)))
     yield Hostile("skops-bomb", SKOPS, _skops_bomb, "unpacks to")
-    yield Hostile("skops-no-json", SKOPS, lambda: _zip({"schema.json": b"{"}), "isn't one that skops saved")
+    yield Hostile("skops-no-json", SKOPS, lambda: _zip({"schema.json": b"{"}), "as it was saved")
     yield Hostile(
         "skops-deep", SKOPS, lambda: _zip({"schema.json": b"[" * 10**5 + b"]" * 10**5}), "too deeply"
     )
@@ -310,6 +342,16 @@ def _resaved(change: Callable[[dict[str, Any]], object], array: Callable[[bytes]
     first = min(name for name in members if name.endswith(".npy"))
     changed = {first: array(members[first]), "schema.json": json.dumps(schema).encode()}
     return _zip({**members, **changed})
+
+
+def _unhashable(value: Any) -> None:
+    """The name of an array is a list."""
+    if isinstance(value, dict):
+        if value.get("__loader__") == "NdArrayNode":
+            value["file"] = ["1.npy"]
+        value = list(value.values())
+    for one in value if isinstance(value, list) else ():
+        _unhashable(one)
 
 
 def _forest_with_a_cycle() -> bytes:
@@ -358,6 +400,25 @@ def _spread(name: str) -> list[Any]:
 
 def _one(nodes: list[Any], name: str) -> ModelProto:
     return model(nodes, tensors=FIXED, outputs=[helper.make_tensor_value_info(name, FLOAT, [None, 1])])
+
+
+def _info(name: str) -> Any:
+    return helper.make_tensor_value_info(name, FLOAT, [None, 2])
+
+
+def _no_text() -> bytes:
+    """The output's name isn't UTF-8."""
+    return _replaced(logistic(outputs=[_info("output")]), b"output")
+
+
+def _no_text_in_trees() -> bytes:
+    return _replaced(stump(), b"post_transform")
+
+
+def _replaced(made: ModelProto, name: bytes) -> bytes:
+    content = bytes(made.SerializeToString())
+    assert name in content
+    return content.replace(name, b"\xff" * len(name))
 
 
 def _external() -> ModelProto:
@@ -517,6 +578,15 @@ def _deep_trees() -> bytes:
             class_weights=[0.1] * (count + 1),
         ).SerializeToString()
     )
+
+
+def _sets_outside() -> bytes:
+    """A pruned tree with a set of categories for a node that it hasn't."""
+    document = json.loads(xgboost_model(tree_method="exact", gamma=1.0)[0])
+    trees = document["learner"]["gradient_booster"]["model"]["trees"]
+    pruned = next(tree for tree in trees if tree["tree_param"]["num_deleted"] != "0")
+    pruned.update(categories=[1], categories_segments=[0], categories_sizes=[1], categories_nodes=[10**6])
+    return json.dumps(document).encode()
 
 
 def _deep_lightgbm() -> bytes:

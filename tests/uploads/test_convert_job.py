@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import pickle
 import subprocess
 import sys
 from dataclasses import replace
@@ -13,7 +15,7 @@ import pytest
 
 from shared.access.identity import ADMIN, Identity
 from shared.access.roles import Role
-from shared.errors import Conflict, GatesNotPassed, PlatformUnavailable
+from shared.errors import Conflict, GatesNotPassed, OwnError, PlatformUnavailable
 from shared.instance import Instance
 from shared.jobs.conversion import limits, sandbox
 from shared.jobs.convert import ConversionJob
@@ -21,6 +23,7 @@ from shared.jobs.task import Exit, StopSignals, Task
 from shared.platform.connect import connect
 from shared.registry.golden import check_golden
 from shared.uploads import Format, Upload, UploadStatus
+from tests.contracts.workers import wait_for
 from tests.jobs.conftest import settings_of
 from tests.jobs.scored import PassedOn
 from tests.uploads.graphs import logistic, logistic_answers
@@ -158,6 +161,22 @@ def test_the_file_must_be_the_one_that_was_announced(instance: Instance) -> None
     assert "isn't the one that was announced" in instance.uploads.get(upload_id).reasons[0]
 
 
+def test_what_a_store_took_itself_is_looked_at_by_the_job(instance: Instance) -> None:
+    """Nobody has seen the file before: its sender reads in the upload what it is, and how to convert it."""
+    content = pickle.dumps({"model": [1, 2, 3]})
+    said = request(Format.LIGHTGBM, lightgbm_model()[1])
+    digest = hashlib.sha256(content).hexdigest()
+    begun = instance.upload_desk.begin(said, size_bytes=len(content), sha256=digest, by=ANN)
+    instance.platform.blobs.put(begun.upload.model_blob, content)
+    upload_id = instance.upload_desk.complete(begun.upload.upload_id, ANN).upload_id
+    assert ConversionJob(instance, PLATFORM_TASK).work_on(upload_id) is Exit.DONE
+    ended = instance.upload_desk.status(upload_id, ANN)
+    assert ended.status is UploadStatus.REFUSED
+    assert "it is a pickle" in ended.reasons[0]
+    assert "booster_.save_model" in ended.reasons[0]
+    assert left_over(instance) == []
+
+
 def test_what_never_came_is_refused(instance: Instance) -> None:
     content, answers = lightgbm_model()
     said = request(Format.LIGHTGBM, answers)
@@ -173,6 +192,40 @@ def test_a_conversion_that_takes_too_long_is_killed(monkeypatch: pytest.MonkeyPa
     made = sandbox.convert(content, request(Format.LIGHTGBM, answers).to_json())
     assert "took longer than" in made.outcome.reasons[0]
     assert made.model == b""
+
+
+@pytest.mark.parametrize("code", [1, 120])
+def test_what_nobody_has_thought_of_isnt_the_senders_fault(
+    code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """120: not even the error could be written, as where the disk is full."""
+    (tmp_path / "python").write_text(f"#!/bin/sh\nexit {code}\n")
+    (tmp_path / "python").chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    content, answers = lightgbm_model()
+    with pytest.raises(OwnError, match="conversion itself broke down"):
+        sandbox.convert(content, request(Format.LIGHTGBM, answers).to_json())
+
+
+def test_nobody_outlives_the_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only root may fork there at all; then its child ends with it."""
+    (tmp_path / "python").write_text("#!/bin/sh\nsleep 300 &\necho $! > child\n")
+    (tmp_path / "python").chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    with (tmp_path / "errors").open("wb") as errors:
+        code, _ = sandbox._run(tmp_path, errors, lambda: None)
+    child = int((tmp_path / "child").read_text())
+    assert code == 0
+    wait_for(lambda: not _is_running(child))
+
+
+def _is_running(process: int) -> bool:
+    """A zombie doesn't: whoever adopts it may never ask for it."""
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
 
 
 def test_the_process_can_open_nothing_once_it_looks_at_the_file(tmp_path: Path) -> None:

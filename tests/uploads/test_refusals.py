@@ -7,6 +7,8 @@ import os
 import re
 import subprocess
 import sys
+import time
+import tracemalloc
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,7 @@ from shared.jobs.conversion.outcome import MODEL_FILE, OUTCOME_FILE, REQUEST_FIL
 from shared.uploads import Format
 from shared.uploads.sniffing import check_file_name, refuse_unlike
 from tests.uploads import forking
+from tests.uploads.disguised import in_disguise
 from tests.uploads.graphs import logistic_answers
 from tests.uploads.hostile import Hostile, at_a_glance
 from tests.uploads.hostile_models import in_the_conversion
@@ -26,9 +29,11 @@ from tests.uploads.made import lightgbm_model, request, skops_model, xgboost_mod
 
 ROOT = Path(__file__).resolve().parents[2]
 TRAP = Path("/tmp/mlengine-was-unpickled")  # noqa: S108 - where the pickles of these tests leave their trace
-GLANCED, CONVERTED = list(at_a_glance()), list(in_the_conversion())
+GLANCED, CONVERTED = list(at_a_glance()), [*in_the_conversion(), *in_disguise()]
 MOST_BYTES = 1_200_000_000
 MOST_SECONDS = 30.0
+GLANCE_BYTES = 50_000_000
+GLANCE_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,22 @@ def test_it_is_refused_at_a_glance_with_words_that_help(hostile: Hostile) -> Non
     assert hostile.words in str(refusal.value)
     assert [error.pointer for error in refusal.value.errors] == ["/file"]
     assert not TRAP.exists()
+
+
+@pytest.mark.parametrize("hostile", GLANCED, ids=lambda one: one.name)
+def test_a_glance_costs_little(hostile: Hostile) -> None:
+    """It is taken while somebody waits, beside others, in a small function."""
+    content = hostile.make()
+    started = time.process_time()
+    tracemalloc.start()
+    try:
+        with pytest.raises(InvalidInput):
+            refuse_unlike(content, hostile.format)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert time.process_time() - started < GLANCE_SECONDS
+    assert peak_bytes < GLANCE_BYTES
 
 
 @pytest.mark.parametrize(

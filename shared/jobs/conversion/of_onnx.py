@@ -15,6 +15,7 @@ import onnxruntime
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
 from shared.jobs.conversion.onnx_checks import check_graph
+from shared.jobs.conversion.onnx_divisions import check_divisions
 from shared.jobs.conversion.onnx_sized import SIZED, check_sized
 from shared.jobs.conversion.outcome import Converted, Refused, Rows
 from shared.registry.scorer import INPUT, OUTPUT
@@ -38,6 +39,7 @@ def from_onnx(content: bytes, request: UploadRequest) -> Converted:
     check_graph(model)
     rewriting = _Rewriting(model, columns=len(request.columns), classes=len(request.classes))
     rows = request.check()
+    rewriting.check_divisions()
     rewriting.check_sized(rows)
     rewriting.bring_to_probabilities(rows)
     return Converted(rewriting.finished(), "onnx", {"nodes": len(model.graph.node)}, None, Points.none())
@@ -87,6 +89,14 @@ class _Rewriting:
                     raise Refused(f"The model has more than {_MAX_SIZED} trees or linear parts in a row.")
                 widths[name] = self._width(name, rows[:1])
             check_sized(node, widths[name])
+
+    def check_divisions(self) -> None:
+        """Check them before anything is run.
+
+        Raises:
+            Refused
+        """
+        check_divisions(self._model(self._answer, None))
 
     def bring_to_probabilities(self, rows: Rows) -> None:
         """See what the answer to `rows` looks like, and bring it to (rows, classes).

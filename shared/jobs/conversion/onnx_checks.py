@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto
@@ -12,6 +12,8 @@ from shared.jobs.conversion.outcome import Refused
 MAX_NODES: Final = 5_000
 MAX_TENSORS: Final = 10_000
 MAX_AXES: Final = 8
+MAX_STRING_BYTES: Final = 100
+"""Of a label or a category. Which one a row gets is up to its values, and with it what the row costs."""
 
 DOMAINS: Final = {"": "", "ai.onnx": "", "ai.onnx.ml": "ai.onnx.ml"}
 
@@ -35,6 +37,15 @@ OPERATORS: Final = {
 """None whose result is as large as a value says, none that runs a graph, none that draws at random: so what a
 row costs is the same for all rows, and the trial sees it.
 """
+
+_SHAPING: Final = {
+    "Reshape": "its shape",
+    "Slice": "where it cuts",
+    "Split": "where it cuts",
+    **dict.fromkeys(("Squeeze", "Unsqueeze"), "its axes"),
+    **{operator: "its axes" for operator in _PLAIN.split() if operator.startswith("Reduce")},
+}
+"""Operators whose inputs behind the first say how large the result is, and what these inputs are."""
 
 _WHY_NOT: Final = {
     **dict.fromkeys(("Loop", "If", "Scan", "SequenceMap"), "it runs a graph inside the graph"),
@@ -74,8 +85,10 @@ def check_graph(model: ModelProto) -> None:
     Raises:
         Refused: something of the graph isn't let through; says what, and what to do.
     """
-    _check_domains(model)
     graph = model.graph
+    _check_texts([opset.domain for opset in model.opset_import])
+    _check_texts([named.name for named in (*graph.input, *graph.output, *_tensors(graph))])
+    _check_domains(model)
     if model.functions or model.training_info:
         raise Refused(
             "The model brings functions or training graphs of its own: export it for inference alone."
@@ -104,7 +117,15 @@ def _check_domains(model: ModelProto) -> None:
             )
 
 
+def _check_texts(texts: Iterable[str | bytes]) -> None:
+    """Names that aren't UTF-8 come as bytes."""
+    if any(isinstance(text, bytes) for text in texts):
+        raise Refused("The model holds a name that isn't text (UTF-8): export it anew.")
+
+
 def _check_node(node: NodeProto) -> None:
+    names = [attribute.name for attribute in node.attribute]
+    _check_texts([node.op_type, node.domain, *node.input, *node.output, *names])
     if node.domain not in DOMAINS:
         raise Refused(f"The operator {node.op_type[:80]!r} is of the unknown domain {node.domain[:80]!r}.")
     for attribute in node.attribute:
@@ -117,11 +138,20 @@ def _check_node(node: NodeProto) -> None:
             raise Refused(
                 f"The operator {node.op_type[:80]} has an attribute of a kind that isn't let through."
             )
+        _check_strings([attribute.s, *attribute.strings])
     if node.op_type not in OPERATORS[DOMAINS[node.domain]]:
         why = _WHY_NOT.get(node.op_type, "no classifier of rows needs it")
         raise Refused(
             f"The operator {node.op_type[:80]!r} isn't let through: {why}. Export the model without it."
         )
+    if node.op_type == "Dropout" and any(node.input[2:]):
+        raise Refused("A Dropout can be told to draw at random: export the model for inference alone.")
+
+
+def _check_strings(strings: Iterable[bytes]) -> None:
+    longest = max(map(len, strings), default=0)
+    if longest > MAX_STRING_BYTES:
+        raise Refused(f"The model holds a text of {longest} bytes; at most {MAX_STRING_BYTES} are allowed.")
 
 
 def _tensors(graph: GraphProto) -> Iterator[TensorProto]:
@@ -143,6 +173,7 @@ def _check_tensor(tensor: TensorProto) -> None:
     for size in tensor.dims:
         items *= size
     if tensor.data_type == TensorProto.STRING:
+        _check_strings(tensor.string_data)
         found = len(tensor.string_data)
     elif tensor.data_type in _ITEM_BYTES:
         found = _items(tensor)
@@ -164,12 +195,14 @@ def _items(tensor: TensorProto) -> int:
 
 
 def _check_shapes_are_fixed(graph: GraphProto) -> None:
-    """A shape that is computed could be any."""
-    fixed = {tensor.name for tensor in graph.initializer}
-    fixed |= {output for node in graph.node if node.op_type == "Constant" for output in node.output}
+    """A shape that is computed could be any, and be another one for another row."""
+    fixed = {"", *(tensor.name for tensor in graph.initializer)}
+    fixed.update(output for node in graph.node if node.op_type == "Constant" for output in node.output)
     for node in graph.node:
-        if node.op_type == "Reshape" and not (len(node.input) == 2 and node.input[1] in fixed):
-            raise Refused("A Reshape computes its shape: export the model with fixed shapes.")
+        if node.op_type in _SHAPING and not fixed.issuperset(node.input[1:]):
+            raise Refused(
+                f"A {node.op_type} computes {_SHAPING[node.op_type]}: export the model with fixed shapes."
+            )
 
 
 def _check_names(graph: GraphProto) -> None:
@@ -183,6 +216,8 @@ def _check_names(graph: GraphProto) -> None:
         if again := [name for name in node.output if name and name in known]:
             raise Refused(f"The value {again[0][:80]!r} is made twice.")
         known.update(node.output)
+    if unmade := [value.name for value in graph.output if value.name not in known]:
+        raise Refused(f"The model's output {unmade[0][:80]!r} is made by nothing.")
 
 
 def attribute(node: NodeProto, name: str) -> AttributeProto | None:

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
@@ -31,8 +32,10 @@ from shared.jobs.conversion.outcome import (
 
 _ROOT: Final = Path(__file__).resolve().parents[3]
 _LOOK_SECONDS: Final = 0.05
-_UNCAUGHT: Final = 1
-"""Python's exit code for an exception that nobody caught."""
+_UNCAUGHT: Final = (1, 120)
+"""Python's exit codes for an exception that nobody caught; the second where it couldn't even be told, as on a
+full disk.
+"""
 
 _TOLD_BYTES: Final = 2_000
 _THREADS: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -67,7 +70,7 @@ def convert(content: bytes, request: bytes, check: Callable[[], None] = lambda: 
         with (folder / ERRORS_FILE).open("wb") as errors:
             code, peak_bytes = _run(folder, errors, check)
         seconds = time.monotonic() - started
-        if code == _UNCAUGHT:
+        if code in _UNCAUGHT:
             raise OwnError(f"The conversion itself broke down: {_last_line(folder / ERRORS_FILE)}")
         refusal = _disorder(code, len(content))
         if refusal is not None:
@@ -99,8 +102,9 @@ def _run(folder: Path, errors: IO[bytes], check: Callable[[], None]) -> tuple[in
             check()
             time.sleep(_LOOK_SECONDS)
     finally:
-        if process.returncode is None:
+        with suppress(ProcessLookupError):  # nobody is left, as it should be
             os.killpg(process.pid, signal.SIGKILL)
+        if process.returncode is None:
             process.wait()
 
 
