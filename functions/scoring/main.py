@@ -11,7 +11,7 @@ from shared.errors import FieldError, InvalidInput
 from shared.platform.executions import execution_id_of
 from shared.platform.ports import Event
 from shared.schema import Answer, Body, Query
-from shared.serving.scoring_inputs import URL_SECONDS, input_url, put_input, require_input
+from shared.serving.scoring_inputs import URL_SECONDS, input_url, is_visible, put_input, require_input
 from shared.serving.scoring_records import (
     MAX_TASKS,
     Progress,
@@ -21,6 +21,7 @@ from shared.serving.scoring_records import (
     ScoringTask,
     SymbolsRequest,
     Unit,
+    unknown,
 )
 from shared.web import Call, Function
 from shared.web.decoding import read_data
@@ -237,27 +238,31 @@ def answer(found: tuple[Scoring, Sequence[ScoringTask]]) -> ScoringAnswer:
 async def score(call: Call, body: ScoringBody) -> ScoringState:
     """Ask for scores of many symbols, of many candles, or of the rows of files: a job does the work."""
     await require_model(call, body.model)
-    scoring = await asyncio.to_thread(call.instance.scoring_desk.request, body.request())
+    scoring = await asyncio.to_thread(call.instance.scoring_desk.request, body.request(), call.identity)
     call.facts["scoring_id"] = scoring.scoring_id
     return ScoringState(**scoring.json())
 
 
 @function.post("/predict/jobs/inputs", status=201)
 async def take(call: Call, query: InputQuery, body: InputBody) -> InputAnswer:
-    """Keep a file of rows to be scored, CSV or Parquet. A name is written once."""
-    sha256 = await asyncio.to_thread(put_input, call.instance.platform.blobs, query.name, body.content)
-    call.facts.update(input=query.name, size_bytes=len(body.content))
-    return InputAnswer(input=query.name, size_bytes=len(body.content), sha256=sha256)
+    """Keep a file of rows to be scored, CSV or Parquet. A name is written once; the same file may come again.
+
+    What a user sends is theirs, in a folder of their own: `input` of the answer is what it is called there.
+    """
+    blobs = call.instance.platform.blobs
+    kept = await asyncio.to_thread(put_input, blobs, call.identity, query.name, body.content)
+    call.facts.update(input=kept.name, size_bytes=kept.size_bytes)
+    return InputAnswer(input=kept.name, size_bytes=kept.size_bytes, sha256=kept.sha256)
 
 
 @function.post("/predict/jobs/inputs/url", holds_secret=True)
 async def url(call: Call, body: UrlBody) -> InputUrl:
     """A signed URL by which a large file gets there without the engine in between."""
     blobs = call.instance.platform.blobs
-    found = await asyncio.to_thread(input_url, blobs, body.name, body.size_bytes)
-    call.facts.update(input=body.name, size_bytes=body.size_bytes)
+    name, found = await asyncio.to_thread(input_url, blobs, call.identity, body.name, body.size_bytes)
+    call.facts.update(input=name, size_bytes=body.size_bytes)
     return InputUrl(
-        input=body.name,
+        input=name,
         url=found.url,
         method=found.method,
         headers=found.headers,
@@ -267,26 +272,43 @@ async def url(call: Call, body: UrlBody) -> InputUrl:
 
 @function.get("/predict/jobs")
 async def scorings(call: Call, query: ScoringsQuery) -> ScoringList:
-    """All scorings."""
+    """All scorings by models that the caller may use, but those of other users' files."""
     page = await asyncio.to_thread(call.instance.scoring_desk.list, limit=query.limit, cursor=query.cursor)
-    scorings = [one for one in page.scorings if await may_use(call, one.request.model)]
+    scorings = [
+        one for one in page.scorings if is_theirs(call, one) and await may_use(call, one.request.model)
+    ]
     return ScoringList(scorings=[ScoringState(**one.json()) for one in scorings], cursor=page.cursor)
 
 
 @function.get("/predict/jobs/{scoring_id}")
 async def scoring(call: Call, scoring_id: str) -> ScoringAnswer:
     """One scoring: how far it is, its parts, and what failed."""
-    found = await asyncio.to_thread(call.instance.scoring_desk.status, scoring_id)
-    await require_model(call, found[0].request.model)
-    return answer(found)
+    return answer(await require_scoring(call, scoring_id))
 
 
 @function.post("/predict/jobs/{scoring_id}/cancel")
 async def cancel(call: Call, scoring_id: str) -> ScoringAnswer:
     """Ask a scoring to stop. The parts that are written stay."""
-    scoring, _ = await asyncio.to_thread(call.instance.scoring_desk.status, scoring_id)
-    await require_model(call, scoring.request.model)
+    await require_scoring(call, scoring_id)
     return answer(await asyncio.to_thread(call.instance.scoring_desk.cancel, scoring_id))
+
+
+async def require_scoring(call: Call, scoring_id: str) -> tuple[Scoring, Sequence[ScoringTask]]:
+    """
+    Raises:
+        NotFound: no such scoring, or the caller isn't told of it.
+    """
+    found = await asyncio.to_thread(call.instance.scoring_desk.status, scoring_id)
+    if not is_theirs(call, found[0]):
+        raise unknown(scoring_id)
+    await require_model(call, found[0].request.model)
+    return found
+
+
+def is_theirs(call: Call, scoring: Scoring) -> bool:
+    """Whether the rows that are scored are the caller's, or everybody's, as candles are."""
+    request = scoring.request
+    return not isinstance(request, RowsRequest) or is_visible(call.identity, request.input)
 
 
 @function.events

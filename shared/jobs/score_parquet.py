@@ -12,7 +12,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from shared.errors import InvalidInput
-from shared.platform.ports import Blobs
+from shared.serving.scoring_inputs import InputBytes
 
 MAX_GROUP_ROWS: Final = 2_097_152
 READ_AHEAD_BYTES: Final = 67_108_864
@@ -22,11 +22,10 @@ READ_AHEAD_BYTES: Final = 67_108_864
 class BlobFile(io.RawIOBase):
     """A blob as a file that can be read at any place."""
 
-    def __init__(self, blobs: Blobs, name: str, size_bytes: int) -> None:
+    def __init__(self, content: InputBytes) -> None:
         super().__init__()
-        self._blobs = blobs
-        self._name = name
-        self._size_bytes = size_bytes
+        self._content = content
+        self._size_bytes = content.file.size_bytes
         self._at = 0
 
     def readable(self) -> bool:
@@ -48,9 +47,9 @@ class BlobFile(io.RawIOBase):
         wanted = left if size is None or size < 0 else min(size, left)
         if not wanted:
             return b""
-        content = self._blobs.part(self._name, start=self._at, size_bytes=wanted).content
-        self._at += len(content)
-        return content
+        found = self._content.read(self._at, wanted)
+        self._at += len(found)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,20 +64,19 @@ class Groups:
 class ParquetInput:
     """One Parquet file in Blobs."""
 
-    def __init__(self, blobs: Blobs, name: str, size_bytes: int) -> None:
+    def __init__(self, content: InputBytes) -> None:
         """
         Raises:
             InvalidInput: it isn't Parquet, or a column's name comes twice.
         """
-        self._blobs = blobs
-        self._name = name
-        self._size_bytes = size_bytes
+        self._content = content
+        self._name = content.file.name
         with self._opened() as file:
             self._metadata = file.metadata
-            self.schema: pa.Schema = file.schema_arrow
+            self.schema = pa.schema([_as_text(field) for field in file.schema_arrow])
         twice = sorted({one for one in self.schema.names if self.schema.names.count(one) > 1})
         if twice:
-            raise InvalidInput(f"{name} has two columns of one name: {', '.join(twice)}.")
+            raise InvalidInput(f"{self._name} has two columns of one name: {', '.join(twice)}.")
 
     def groups(self, rows: int) -> Iterator[Groups]:
         """The row groups, joined until there are so many rows.
@@ -101,7 +99,7 @@ class ParquetInput:
         if count:
             yield Groups(start, self._metadata.num_row_groups, count)
 
-    def batches(self, groups: Groups, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
+    def batches(self, groups: Groups, columns: Sequence[str], rows: int) -> Iterator[pa.Table]:
         """These row groups' rows, about so many at a time, of the `columns` that there are.
 
         Raises:
@@ -111,23 +109,32 @@ class ParquetInput:
         if not wanted:  # nothing of the file is read, but it has rows all the same
             for first in range(0, groups.rows, rows):
                 count = min(rows, groups.rows - first)
-                yield pa.RecordBatch.from_struct_array(pa.nulls(count, pa.struct([])))
+                yield pa.Table.from_struct_array(pa.nulls(count, pa.struct([])))
             return
         is_small = self._size_of(groups) <= READ_AHEAD_BYTES
         buffer_bytes = 0 if is_small else max(READ_AHEAD_BYTES // len(wanted), 65_536)
         with self._opened(metadata=self._metadata, pre_buffer=is_small, buffer_size=buffer_bytes) as file:
-            yield from file.iter_batches(
+            found = file.iter_batches(
                 batch_size=rows, row_groups=range(groups.start, groups.end), columns=wanted, use_threads=False
             )
+            schema = pa.schema([self.schema.field(name) for name in wanted])
+            for batch in found:
+                table = pa.Table.from_batches([batch]).select(wanted)
+                yield table if table.schema.equals(schema) else table.cast(schema)
 
     def _size_of(self, groups: Groups) -> int:
         return sum(self._metadata.row_group(one).total_byte_size for one in range(groups.start, groups.end))
 
     @contextmanager
     def _opened(self, **options: Any) -> Iterator[parquet.ParquetFile]:
-        source = pa.PythonFile(BlobFile(self._blobs, self._name, self._size_bytes), mode="r")
+        source = pa.PythonFile(BlobFile(self._content), mode="r")
         try:
             with parquet.ParquetFile(source, **options) as file:
                 yield file
         except (pa.ArrowException, OSError) as error:
             raise InvalidInput(f"{self._name} can't be read as Parquet: {error}") from error
+
+
+def _as_text(field: pa.Field) -> pa.Field:
+    """Text as it is computed with: Arrow has no functions for views of it."""
+    return field.with_type(pa.string()) if pa.types.is_string_view(field.type) else field

@@ -20,7 +20,7 @@ from shared.errors import AlreadyExists, FieldError, InvalidInput, NotFound
 from shared.jobs.score_csv import BLOCK_BYTES, CsvReader, Header, pieces, read_header
 from shared.jobs.score_parquet import Groups, ParquetInput
 from shared.platform.ports import Blobs
-from shared.serving.scoring_inputs import InputFile, input_files
+from shared.serving.scoring_inputs import InputBytes, InputFile, input_files
 from shared.serving.scoring_records import RowError, RowsRequest
 from shared.tabular import Columns
 from shared.tabular.rows import Encoded
@@ -31,10 +31,8 @@ SHARD_BYTES: Final = 16_777_216
 """Of CSV."""
 MAX_SHARDS: Final = 2_000
 """Of a task: its document names the part of each."""
-READ_ROWS: Final = 65_536
-"""Rows of Parquet that are decoded together."""
 BATCH_ROWS: Final = 8_192
-"""Rows that are encoded and scored together: their codes stay in the processor's cache."""
+"""Rows that are decoded, encoded and scored together: so they stay in the processor's cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +150,7 @@ class InputFiles:
 
 class _Csv:
     def __init__(self, blobs: Blobs, file: InputFile, columns: Columns, ids: Sequence[str]) -> None:
-        self._blobs = blobs
+        self._content = InputBytes(blobs, file)
         self._file = file
         self._columns = columns
         self._ids = ids
@@ -187,7 +185,7 @@ class _Csv:
         found = []
         for at in range(start, min(start + size_bytes, self._file.size_bytes), BLOCK_BYTES):
             size = min(BLOCK_BYTES, start + size_bytes - at)
-            found.append(self._blobs.part(self._file.name, start=at, size_bytes=size).content)
+            found.append(self._content.read(at, size))
         return b"".join(found)
 
 
@@ -195,7 +193,7 @@ class _Parquet:
     def __init__(self, blobs: Blobs, file: InputFile, columns: Columns, ids: Sequence[str]) -> None:
         self._file = file
         self._columns = columns
-        self._input = ParquetInput(blobs, file.name, file.size_bytes)
+        self._input = ParquetInput(InputBytes(blobs, file))
         _require_names(file.name, columns, ids, self._input.schema.names)
         self._wanted = tuple(dict.fromkeys((*columns.names, *ids)))
         self.id_schema = pa.schema([self._input.schema.field(name).remove_metadata() for name in ids])
@@ -209,12 +207,10 @@ class _Parquet:
     def batches(self, shard: Shard) -> Iterator[Batch]:
         groups = Groups(shard.start, shard.end, shard.rows)
         at = shard.first_row
-        for read in self._input.batches(groups, self._wanted, READ_ROWS):
-            for first in range(0, read.num_rows, BATCH_ROWS):
-                table = pa.Table.from_batches([read.slice(first, BATCH_ROWS)])
-                numbers = pa.array(np.arange(at, at + len(table)))
-                yield _batch(self._file.name, self._columns, table, numbers, self.id_schema)
-                at += len(table)
+        for table in self._input.batches(groups, self._wanted, BATCH_ROWS):
+            numbers = pa.array(np.arange(at, at + len(table)))
+            yield _batch(self._file.name, self._columns, table, numbers, self.id_schema)
+            at += len(table)
 
 
 def _batch(file: str, columns: Columns, table: pa.Table, numbers: pa.Array, ids: pa.Schema) -> Batch:

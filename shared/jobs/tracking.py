@@ -6,7 +6,9 @@ some thirty packages, cloudpickle among them. The tracking server must pass arti
 (`mlflow server` does so unless it is told not to): then no right to that store is needed here.
 
 What is told to MLflow is a copy. The engine's registry alone says what is live, and a server that is away or
-slow costs a training run a bounded wait and a warning, never its result.
+slow costs a training run a bounded wait and a warning, never its result. That MLflow is still to be told of a
+run is in the run's document, written with its end: whoever was killed, or found no server, before it was, is
+made up for by the next attempt or training.
 """
 
 from __future__ import annotations
@@ -18,10 +20,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from shared.config import Settings
-from shared.errors import DependencyError, EngineError, PlatformUnavailable
+from shared.errors import CallerError, DependencyError, EngineError, OwnError, PlatformUnavailable
 from shared.logs import LOGGER
-from shared.registry import Package
+from shared.registry import Package, Registry
 from shared.registry.package import REPORT
+from shared.training.runs import Run, Runs
 
 if TYPE_CHECKING:
     import httpx
@@ -30,6 +33,10 @@ CALL_SECONDS: Final = 10.0
 """How long one call may be silent."""
 WHOLE_SECONDS: Final = 120.0
 """How long it may take in all."""
+LENT_SECONDS: Final = 300.0
+"""How long one job is left alone with a run that it tells of."""
+MOST_RUNS: Final = 20
+"""That a job tells of besides its own."""
 
 ALIAS: Final = "champion"
 FOLDER: Final = "model"
@@ -47,28 +54,57 @@ _NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9_./ -]")
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """What a run has made: the package, as which version, and whether that went live."""
+    """What a run has made: the package, as which version, and whether that is live."""
 
     package: Package
     version_id: str
     is_live: bool
 
 
-def track(settings: Settings, run_id: str, trained: Trained, seconds: Mapping[str, float]) -> None:
-    """Tell MLflow of a run that has ended, if there is one; `seconds` are those of its stages.
+def catch_up(settings: Settings, runs: Runs, registry: Registry, own: str) -> None:
+    """Tell MLflow, if there is one, of the `own` run that has ended, and of others that it wasn't told of.
 
     Whatever goes wrong is one warning in the log.
     """
     if not settings.mlflow_tracking_uri:
         return
-    facts = {"run_id": run_id, "model_id": trained.version_id}
     try:
+        others = [run for run in runs.to_track(limit=MOST_RUNS) if run.run_id != own]
         with Mlflow.of(settings) as mlflow:
-            Tracker(mlflow).record(run_id, trained, seconds)
+            for run in (runs.get(own), *others):
+                if runs.lend_tracking(run.run_id, seconds=LENT_SECONDS, is_own=run.run_id == own):
+                    _track(Tracker(mlflow), runs, registry, run)
     except EngineError as error:
+        LOGGER.warning("not tracked in MLflow", extra={"facts": {"run_id": own, "why": str(error)}})
+
+
+def _track(tracker: Tracker, runs: Runs, registry: Registry, run: Run) -> None:
+    """
+    Raises:
+        PlatformUnavailable: there is no use in going on.
+    """
+    facts = {"run_id": run.run_id}
+    is_told = False
+    try:
+        tracker.record(run.run_id, _trained(registry, run), run.timings)
+        is_told = True
+        LOGGER.info("tracked in MLflow", extra={"facts": facts})
+    except (Refused, OwnError, CallerError) as error:
         LOGGER.warning("not tracked in MLflow", extra={"facts": {**facts, "why": str(error)}})
-        return
-    LOGGER.info("tracked in MLflow", extra={"facts": facts})
+    finally:
+        runs.settle_tracking(run.run_id, is_done=is_told)
+
+
+def _trained(registry: Registry, run: Run) -> Trained:
+    """What the run has made, and whether that is live now.
+
+    Raises:
+        NotFound, PackageRefused
+    """
+    version_id = str((run.result or {})["version_id"])
+    package = registry.open_package(version_id)
+    active = registry.active(package.manifest.name)
+    return Trained(package, version_id, is_live=active is not None and active.version_id == version_id)
 
 
 class Refused(DependencyError):
@@ -96,7 +132,7 @@ class Tracker:
         manifest = trained.package.manifest
         experiment = self._experiment(f"mlengine/{manifest.problem}")
         run = self._run(experiment, run_id, trained)
-        self._log(run["info"]["run_id"], trained, seconds)
+        self._log(run["info"], trained, seconds)
         folder = run["info"]["artifact_uri"]
         self._mlflow.upload(folder, REPORT, trained.package.file(REPORT))
         for name, content in trained.package.files().items():
@@ -137,11 +173,12 @@ class Tracker:
         )
         return cast("dict[str, Any]", began["run"])
 
-    def _log(self, mlflow_run: str, trained: Trained, seconds: Mapping[str, float]) -> None:
+    def _log(self, told_of: Mapping[str, Any], trained: Trained, seconds: Mapping[str, float]) -> None:
+        """The same values at the same time: told again, MLflow has them once."""
         metrics = dict(_numbers(trained.package.manifest.metrics))
         metrics |= {f"gate.{gate.name}": float(gate.passed) for gate in trained.package.manifest.gates}
         metrics |= {f"seconds.{stage}": value for stage, value in seconds.items()}
-        at = _now()
+        at = int(told_of["start_time"])
         told = [
             {"key": _name(key), "value": value, "timestamp": at, "step": 0} for key, value in metrics.items()
         ]
@@ -149,7 +186,7 @@ class Tracker:
         for first in range(0, max(len(told), len(parameters)), _BATCH):
             part = slice(first, first + _BATCH)
             self._mlflow.post(
-                "runs/log-batch", run_id=mlflow_run, metrics=told[part], params=parameters[part]
+                "runs/log-batch", run_id=told_of["run_id"], metrics=told[part], params=parameters[part]
             )
 
     def _register(self, mlflow_run: str, folder: str, trained: Trained) -> None:

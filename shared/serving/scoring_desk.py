@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from shared.access.identity import Identity
 from shared.errors import AlreadyExists, FieldError, InvalidInput, NoActiveModel
 from shared.platform.ports import Blobs, Event, Events, Jobs, NewId, Now
 from shared.registry import Registry
-from shared.serving.scoring_inputs import input_files
+from shared.serving.scoring_inputs import input_files, is_visible, no_file
 from shared.serving.scoring_records import RowsRequest, Scoring, ScoringPage, ScoringRequest, ScoringTask
 from shared.serving.scorings import Scorings
 
@@ -37,18 +38,18 @@ class ScoringDesk:
     now: Now
     new_id: NewId
 
-    def request(self, request: ScoringRequest) -> Scoring:
+    def request(self, request: ScoringRequest, by: Identity) -> Scoring:
         """A queued scoring; durable on return.
 
         The event goes first: so there is no scoring that waits for an event which was never sent.
 
         Raises:
-            NoActiveModel, NotFound: the model isn't there.
+            NoActiveModel, NotFound: the model isn't there, or was deleted.
             InvalidInput: it scores something else than was asked for, or there is no such input.
             PackageRefused: its package can't be read.
         """
         pinned = self._pinned(request)
-        self._require_fitting(pinned)
+        self._require_fitting(pinned, by)
         scoring_id = self.new_id()
         given = {name: value for name, value in pinned.to_data().items() if value not in (None, [])}
         facts: dict[str, Any] = {"scoring_id": scoring_id, **given}
@@ -93,11 +94,13 @@ class ScoringDesk:
             self.jobs.cancel(scoring_id)
         return self.status(scoring_id)
 
-    def _require_fitting(self, request: ScoringRequest) -> None:
+    def _require_fitting(self, request: ScoringRequest, by: Identity) -> None:
         kind = self.registry.open_package(request.model).manifest.kind
         if isinstance(request, RowsRequest):
             if kind != "tabular":
                 raise _misfit(f"belongs to tabular models; {request.model} scores symbols")
+            if not is_visible(by, request.input):
+                raise no_file(request.input)
             input_files(self.blobs, request.input)
         elif kind == "tabular":
             raise _misfit(f"must be there: {request.model} is a tabular model, it scores the rows of a file")
@@ -119,7 +122,9 @@ class ScoringDesk:
 
     def _pinned(self, request: ScoringRequest) -> ScoringRequest:
         if _is_version(request.model):
-            return replace(request, model=self.registry.get(request.model).id)
+            version = self.registry.get(request.model)
+            version.require_kept()
+            return replace(request, model=version.id)
         active = self.registry.active(request.model)
         if active is None:
             raise NoActiveModel(

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, ClassVar, Final, Literal, TypeAlias
 
+from shared.errors import NotFound
 from shared.platform.ports import Data
 
 MAX_TASKS: Final = 50
@@ -230,3 +231,7 @@ def task_of(data: Data) -> ScoringTask:
         "errors": tuple(map(item_error_of, data["errors"])),
     }
     return ScoringTask(**{**data, **changed})
+
+
+def unknown(scoring_id: str) -> NotFound:
+    return NotFound(f"There is no scoring {scoring_id!r}.")

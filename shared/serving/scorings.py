@@ -37,6 +37,7 @@ from shared.serving.scoring_records import (
     scoring_of,
     task_data,
     task_of,
+    unknown,
 )
 
 COLLECTION: Final = "scorings"
@@ -271,5 +272,5 @@ def _theirs(task: ScoringTask, data: Data | None) -> ScoringTask:
 
 def _known(scoring_id: str, scoring: Scoring | None) -> Scoring:
     if scoring is None:
-        raise NotFound(f"There is no scoring {scoring_id!r}.")
+        raise unknown(scoring_id)
     return scoring

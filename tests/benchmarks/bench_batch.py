@@ -88,13 +88,19 @@ def measure(rows: int, rounds: int, is_csv: bool) -> dict[str, Any]:
         for number in range(rounds):
             for name in contestants if number % 2 == 0 else reversed(contestants):
                 found[name].append(rows / _seconds(contestants[name]))
-    figures: dict[str, Any] = {
-        f"{name}_rows_per_s": round(statistics.median(values)) for name, values in found.items()
-    }
+    figures: dict[str, Any] = {}
+    for name, values in found.items():
+        figures |= _quartiles(f"{name}_rows_per_s", values, None)
     for kind in kinds:
         shares = [one / raw for one, raw in zip(found[kind], found["graph"], strict=True)]
-        figures[f"{kind}_share"] = round(statistics.median(shares), 3)
+        figures |= _quartiles(f"{kind}_share", shares, 3)
     return {"rows": rows, "rounds": rounds, "best_batch_rows": best, "batch_rows": BATCH_ROWS, **figures}
+
+
+def _quartiles(name: str, values: list[float], digits: int | None) -> dict[str, float | list[float]]:
+    """The median, and the quartiles on both sides of it."""
+    low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
+    return {name: round(middle, digits), f"{name}_quartiles": [round(low, digits), round(high, digits)]}
 
 
 def boosted() -> Package:
@@ -167,13 +173,17 @@ def _seconds(act: Callable[[], object]) -> float:
 
 
 def _lines(figures: dict[str, Any]) -> str:
-    return "\n".join(f"{name:<24}{value:>14,}" for name, value in figures.items())
+    return "\n".join(f"{name:<28}{_text(value):>24}" for name, value in figures.items())
+
+
+def _text(value: float | list[float]) -> str:
+    return " to ".join(f"{one:,}" for one in value) if isinstance(value, list) else f"{value:,}"
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=3, help="at least 2")
     parser.add_argument("--csv", action=argparse.BooleanOptionalAction, default=True, help="score CSV, too")
     parser.add_argument("--json", action="store_true")
     return parser.parse_args()

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from shared.access.roles import Role
 from shared.platform.ports import Event, JobState
 from shared.platform.topics import DEAD_LETTER_REASON
 from shared.serving.scoring_inputs import FOLDER
@@ -18,6 +19,7 @@ from shared.serving.scoring_records import SymbolsRequest
 from shared.serving.scorings import Scorings
 from tests.contracts.workers import wait_for
 from tests.functions.engine import KEY, Engine, ok, pointers, problem
+from tests.functions.users import key_of
 from tests.jobs.scored_rows import as_csv, as_parquet, rows_table
 from tests.packages import registered
 from tests.tabular_packages import registered_tabular
@@ -275,9 +277,59 @@ def test_a_file_is_sent_once_and_scored_by_its_name(tabular: Engine) -> None:
     answer = ok(upload(tabular, "inputs/2024/b.csv", content), 201)
     assert (answer["input"], answer["size_bytes"]) == ("inputs/2024/b.csv", len(content))
     assert tabular.instance.platform.blobs.get("inputs/2024/b.csv", sha256=answer["sha256"]) == content
+    again = ok(upload(tabular, "inputs/2024/b.csv", content), 201)
+    assert (again["input"], again["sha256"]) == (answer["input"], answer["sha256"])
     problem(upload(tabular, "inputs/2024/b.csv", b"a\n"), 409, "already-exists")
     for name in ("inputs/2024/b.csv", "inputs/2024/"):
         post(tabular, "/predict/jobs", {"model": TABULAR, "input": name}, 202)
+
+
+def test_what_a_user_sends_is_theirs_and_admins(tabular: Engine) -> None:
+    ann, bob = (key_of(tabular, name, Role.OPERATOR) for name in ("ann", "bob"))
+    content = as_csv(rows_table(5))
+    name = ok(upload(tabular, "inputs/2024/b.csv", content, {**CSV, **ann}), 201)["input"]
+    folder = name.removesuffix("2024/b.csv")
+    assert folder.startswith("inputs/by=")
+    assert ok(upload(tabular, name, content, {**CSV, **ann}), 201)["input"] == name
+    assert ok(upload(tabular, "inputs/2024/b.csv", b"a\n", {**CSV, **bob}), 201)["input"] != name
+
+    def ask(input: str, headers: dict[str, str]) -> Any:
+        body = {"model": TABULAR, "input": input}
+        return tabular["scoring"].post("/predict/jobs", json=body, headers=headers)
+
+    for asked in (name, folder, f"{folder}2024/", "inputs/"):
+        assert ok(ask(asked, KEY), 202)["status"] == "queued"
+        told = problem(ask(asked, bob), 422, "invalid-input")
+        assert (pointers(told), "isn't there" in told["detail"]) == (["/input"], True)
+    problem(upload(tabular, f"{folder}c.csv", b"a\n", {**CSV, **bob}), 422, "invalid-input")
+    body = {"name": f"{folder}c.csv", "size_bytes": 9}
+    told = problem(
+        tabular["scoring"].post("/predict/jobs/inputs/url", json=body, headers=bob), 422, "invalid-input"
+    )
+    assert "somebody else's folder" in told["detail"]
+    assert ok(ask("inputs/a.parquet", bob), 202)["status"] == "queued"
+
+
+def test_scorings_of_others_files_arent_told_of(tabular: Engine) -> None:
+    ann, bob = (key_of(tabular, name, Role.OPERATOR) for name in ("ann", "bob"))
+    name = ok(upload(tabular, "inputs/b.csv", as_csv(rows_table(5)), {**CSV, **ann}), 201)["input"]
+    body = {"model": TABULAR, "input": name}
+    asked = ok(tabular["scoring"].post("/predict/jobs", json=body, headers=ann), 202)["scoring_id"]
+    for who, is_told in ((ann, True), (KEY, True), (bob, False), ({}, False)):
+        listed = ok(tabular["scoring"].get("/predict/jobs", headers=who))["scorings"]
+        assert [one["scoring_id"] for one in listed] == [asked] * is_told
+        found = tabular["scoring"].get(f"/predict/jobs/{asked}", headers=who)
+        ok(found) if is_told else problem(found, 404, "not-found")
+    problem(tabular["scoring"].post(f"/predict/jobs/{asked}/cancel", headers=bob), 404, "not-found")
+    assert scorings(tabular).get(asked).cancel_requested is False
+    ok(tabular["scoring"].post(f"/predict/jobs/{asked}/cancel", headers=ann))
+
+
+def test_a_deleted_version_scores_nothing_more(tabular: Engine) -> None:
+    tabular.instance.registry.delete(TABULAR, by="test")
+    body = {"model": TABULAR, "input": "inputs/a.parquet"}
+    problem(tabular["scoring"].post("/predict/jobs", json=body, headers=KEY), 404, "not-found")
+    assert tabular.events.depths()["scoring"].pending == 0
 
 
 @pytest.mark.parametrize(
@@ -356,8 +408,9 @@ def test_a_folder_with_other_files_is_refused(tabular: Engine) -> None:
 def test_a_schedule_may_score_a_folder(tabular: Engine) -> None:
     scheduled(tabular, {"model": TABULAR, "input": "inputs/"}, "nightly-1")
     tabular.deliver("scoring")
-    (scoring,) = get(tabular, "/predict/jobs")["scorings"]
+    (scoring,) = ok(tabular["scoring"].get("/predict/jobs", headers=KEY))["scorings"]
     assert (scoring["scoring_id"], scoring["unit"]) == ("nightly-1", "rows")
+    assert get(tabular, "/predict/jobs")["scorings"] == []  # in that folder are everybody's files
     assert tabular.dead_letters("scoring") == []
 
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from shared.access.identity import Caller
+from shared.access.identity import ADMIN, Caller
 from shared.errors import AlreadyExists, Conflict, PlatformUnavailable
 from shared.instance import Instance
 from shared.jobs.score import ScoringJob
@@ -349,7 +349,7 @@ def test_a_symbol_that_is_stored_meanwhile_changes_no_tasks_share(scoring: Insta
 
 
 def test_the_model_stays_the_same_though_another_goes_live(scoring: Instance) -> None:
-    scoring.scoring_desk.request(replace(requested(scoring).request, model="market-signal"))
+    scoring.scoring_desk.request(replace(requested(scoring).request, model="market-signal"), ADMIN)
     (asked,) = [one for one in scoring.scorings.list(limit=9, cursor=None).scorings if one.scoring_id != "s1"]
     newer = registered(scoring.registry, 1)
     scoring.registry.activate(newer.id, by="test", allow_failed_gates=True)

@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
+from shared.access.identity import ADMIN
 from shared.instance import Instance
 from shared.jobs.score_symbols import CHUNK_SYMBOLS
 from shared.platform.local.jobs import SubprocessJobs
@@ -154,7 +155,7 @@ def test_the_whole_way_through_the_jobs_port(scoring: Instance, home: Path) -> N
     desk = Instance(scoring.settings, replace(scoring.platform, jobs=jobs)).scoring_desk
     request = SymbolsRequest(model="market-signal", tasks=TASKS)
     try:
-        scoring_id = desk.request(request).scoring_id
+        scoring_id = desk.request(request, ADMIN).scoring_id
         assert desk.start(scoring_id, request).status is ScoringStatus.QUEUED
         wait_for(lambda: bool(_tasks_of(scoring_id)))
         _tasks_of(scoring_id)[0].kill()

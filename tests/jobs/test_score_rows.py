@@ -263,6 +263,8 @@ def test_rows_are_counted_where_the_model_looks_at_none_of_the_columns(rows: Ins
         (FILE, as_parquet(rows_table(3).drop_columns(["age"])), "lacks columns: age. It has patient,"),
         (FILE, as_parquet(rows_table(3).drop_columns(["patient"])), "lacks columns: patient"),
         ("inputs/b.csv", b"", "has no header line"),
+        ("inputs/b.csv", b"\nage,patient\n1,2\n", "begins with an empty line"),
+        ("inputs/b.csv", "age,patient\n1,2\n".encode("utf-16"), "isn't UTF-8"),
         ("inputs/b.csv", b"age,age\n1,2\n", "two columns of one name: age"),
         ("inputs/b.csv", b"pain\nx\n", "lacks columns: age, patient. It has pain."),
     ],
@@ -325,7 +327,9 @@ def test_more_shards_than_a_tasks_document_can_name_are_refused(
     assert len(scores(rows.platform, "s2")) == 100
 
 
-@pytest.mark.parametrize("content", [b"patient,age\n", b"\xef\xbb\xbfpatient,age\r\n", b"patient,age\n\n\n"])
+@pytest.mark.parametrize(
+    "content", [b"patient,age\n", b"patient,age", b"\xef\xbb\xbfpatient,age\r\n", b"patient,age\n\n\n"]
+)
 def test_no_rows_are_no_failure(rows: Instance, content: bytes) -> None:
     put(rows, "inputs/b.csv", content)
     asked(rows, "inputs/b.csv")
@@ -456,12 +460,66 @@ def waited(condition: Any) -> bool:
 CELLS = ("a", "1", "", '"x"', '"a\nb"', '"q""w"', '5" p', '"c,d"', " ", '"\r\n"', '""', "é", '"u\n"z')
 
 
+def test_a_record_that_is_too_long_is_told_though_it_ends(
+    rows: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(score_csv, "MAX_RECORD_BYTES", 1_000)
+    lines = as_csv(rows_table(20)).splitlines()
+    start = sum(len(line) + 1 for line in lines[:7])
+    lines[7] = lines[7].replace(b"a, b", b"a" * 1_000)
+    put(rows, "inputs/b.csv", b"\n".join(lines))
+    asked(rows, "inputs/b.csv")
+    work(rows)
+    assert f"a record of more than 1,000 bytes, from byte {start:,} on" in error_of(rows)
+
+
+@pytest.mark.parametrize("name", ["inputs/a.parquet", "inputs/b.csv"])
+def test_a_file_that_is_replaced_meanwhile_is_told_of(rows: Instance, small: None, name: str) -> None:
+    class Replacing(PassedOn):
+        def put(self, name: str, content: bytes) -> str:
+            sha256 = super().put(name, content)
+            if name.endswith("plan.json"):
+                self.delete(file)
+                super().put(file, write(rows_table(200, 1)) + b"\n")
+            return sha256
+
+    file, write = name, as_csv if name.endswith("csv") else as_parquet
+    put(rows, name, write(rows_table(200)))
+    asked(rows, name)
+    assert work(over(rows, Replacing(rows.platform.blobs))) is Exit.DONE
+    assert f"{name} was replaced while it was scored" in error_of(rows)
+
+
+def test_a_version_that_is_deleted_meanwhile_ends_the_scoring_with_words(rows: Instance) -> None:
+    version = registered_tabular(rows.registry, seed=1)
+    put(rows, FILE, as_parquet(rows_table(3)))
+    asked(rows, FILE, model=version.id)
+    rows.registry.delete(version.id, by="test")
+    assert work(rows) is Exit.DONE
+    assert version.id in error_of(rows)
+
+
+def test_views_of_text_are_text(rows: Instance) -> None:
+    table = rows_table(20)
+    for name in ("patient", "pain"):
+        place = table.column_names.index(name)
+        table = table.set_column(place, name, table[name].cast(pa.string_view()))
+    cells = [*table["pain"].to_pylist()[:-1], "odd"]
+    table = table.set_column(table.column_names.index("pain"), "pain", pa.array(cells, pa.string_view()))
+    put(rows, FILE, as_parquet(table))
+    asked(rows, FILE)
+    work(rows)
+    assert [row["patient"] for row in scores(rows.platform)] == table["patient"].to_pylist()[:-1]
+    assert "'odd'" in bad_rows(rows.platform)[0]["errors"][0]["detail"]
+
+
 @pytest.mark.parametrize("seed", range(60))
 def test_pieces_of_csv_are_the_whole_whatever_is_quoted(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = random.Random(seed)
     end = rng.choice(["\n", "\r\n", "\r"])
+    cells = CELLS if seed % 2 else [cell for cell in CELLS if '"' not in cell]
     records = [
-        ",".join(rng.choice(CELLS) for _ in range(rng.choice([0, 1, 2, 2, 2, 2, 3]))) for _ in range(30)
+        ",".join(rng.choice(cells) for _ in range(rng.choice([0, 1, 2, 2, 2, 2, 3]))) for _ in range(30)
     ]
     data = ("n,s" + end + end.join(records) + rng.choice([end, ""])).encode()
     monkeypatch.setattr(score_csv, "BLOCK_BYTES", rng.choice([40, 64, 100, 1_000]))
@@ -475,6 +533,7 @@ def test_pieces_of_csv_are_the_whole_whatever_is_quoted(seed: int, monkeypatch: 
     parts = list(pieces("f", read, header, rng.choice([1, 20, 50, 200])))
     assert [part.start for part in parts] + [len(data)] == [header.end] + [part.end for part in parts]
     (whole,) = pieces("f", read, header, len(data))
+    monkeypatch.setattr(score_csv, "MAX_RECORD_BYTES", rng.choice([60, 1_000]))
     expected = reader.read(data[whole.start : whole.end], whole.rows)
     table: list[Any] = []
     wrong: dict[int, str] = {}

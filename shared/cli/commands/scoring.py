@@ -11,7 +11,7 @@ import typer
 from shared.cli.client import Document
 from shared.cli.commands.predictions import PANEL, Model, read_symbols
 from shared.cli.following import SCORING, follow
-from shared.cli.problem import CliProblem, wrong_usage
+from shared.cli.problem import wrong_usage
 from shared.cli.session import Session, command, group
 
 MEDIA_TYPES: Final = {".csv": "text/csv", ".parquet": "application/vnd.apache.parquet"}
@@ -96,13 +96,9 @@ def _sent(session: Session, input: str) -> str:
     content = file.read_bytes()
     stem = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in file.stem)[:60]
     name = f"inputs/{stem}-{hashlib.sha256(content).hexdigest()[:12]}{file.suffix}"
-    try:
-        session.client.post_file("/predict/jobs/inputs", content, media_type, name=name)
-    except CliProblem as failure:
-        if failure.slug != "already-exists":
-            raise
-    session.output.note(f"Sent {input} as {name}.")
-    return name
+    kept: str = session.client.post_file("/predict/jobs/inputs", content, media_type, name=name)["input"]
+    session.output.note(f"Sent {input} as {kept}.")
+    return kept
 
 
 def _finish(session: Session, scoring: Document) -> None:
