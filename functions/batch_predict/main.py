@@ -7,7 +7,7 @@ from pydantic import Field
 
 from shared.errors import EngineError, FieldError, InvalidInput
 from shared.schema import Answer, Body
-from shared.serving import BatchPrediction, RowOutcomes, RowPrediction, SymbolPrediction
+from shared.serving import BatchPrediction, RowPrediction, SymbolPrediction
 from shared.serving.rows import ROWS_LIMIT_BYTES, ModelId, Rows
 from shared.web import Call, Function, Problem, problem_of
 from shared.web.visible import require_model
@@ -83,8 +83,10 @@ async def predict_symbols(call: Call, model: str, symbols: Sequence[str]) -> Bat
 
 async def predict_rows(call: Call, model: str, rows: Rows) -> BatchAnswer:
     await require_model(call, model)
-    found = await call.instance.tabular_predictor.predict_each(model, rows, call.caller)
-    call.facts.update(rows=len(rows), model_id=found.model_id)
+    predictor = call.instance.tabular_predictor
+    loaded = await predictor.model(model)
+    call.facts.update(model_id=loaded.version_id, rows=len(rows))  # of requests that fail, too
+    found = await predictor.predict_each(loaded, rows, call.caller)
     return answer(row_entries(found, call), call)
 
 
@@ -108,12 +110,12 @@ def entry(item: BatchPrediction, call: Call) -> BatchEntry:
     return BatchEntry(symbol=item.symbol, prediction=item.outcome)
 
 
-def row_entries(found: RowOutcomes, call: Call) -> list[RowEntry]:
+def row_entries(found: Sequence[RowPrediction | EngineError], call: Call) -> list[RowEntry]:
     return [
         RowEntry(index=index, error=problem_of(outcome, call))
         if isinstance(outcome, EngineError)
         else RowEntry(index=index, prediction=outcome)
-        for index, outcome in enumerate(found.outcomes)
+        for index, outcome in enumerate(found)
     ]
 
 

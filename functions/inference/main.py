@@ -24,7 +24,7 @@ from shared.serving.protocols.oip_answers import (
     ServerMetadata,
     ServerReady,
 )
-from shared.serving.tabular import Scored
+from shared.serving.tabular import Scored, beside
 from shared.web import Call, Function
 from shared.web.visible import may_use, require_model
 
@@ -157,7 +157,9 @@ async def visible_names(call: Call) -> list[str]:
 
 async def loaded(call: Call, model: str) -> LoadedModel:
     await require_model(call, model)
-    return await call.instance.tabular_predictor.model(model)
+    found = await call.instance.tabular_predictor.model(model)
+    call.facts["model_id"] = found.version_id  # of requests that fail, too
+    return found
 
 
 def version_id(model: str, version: str) -> str:
@@ -176,16 +178,17 @@ async def inferred(call: Call, name: str, model: str, body: InferBody) -> InferA
     """`name` is what the caller calls the model."""
     started = time.perf_counter()
     predictor, found = call.instance.tabular_predictor, await loaded(call, model)
-    body.wanted(oip_models.OUTPUTS)  # before anything is scored
-    if oip_models.is_encoded(body, found.columns):
-        predictor.require_few(body.inputs[0].shape[0], "/inputs/0/shape")
-        codes = oip_models.codes(body, found.columns)
+    wanted = body.wanted(oip_models.OUTPUTS)  # before anything is scored
+    count, columns = body.inputs[0].shape[0], found.columns
+    if oip_models.is_encoded(body, columns):
+        predictor.require_few(count, "/inputs/0/shape")
+        codes = await beside(count, oip_models.codes, body, columns)
         scored = await predictor.score(found, codes, call.caller, started=started)
     else:
-        rows, place = oip_models.rows(body, found.columns)
+        rows, place = await beside(count, oip_models.rows, body, columns)
         scored = await predictor.score_rows(found, rows, call.caller, place)
     note(call, scored)
-    answer, tail = oip_models.answer(body, name, scored, call.request_id)
+    answer, tail = oip_models.answer(wanted, name, body.id, scored, call.request_id)
     if not tail:
         return answer
     head = answer.model_dump_json().encode()
@@ -201,7 +204,7 @@ async def predicted(call: Call, model: str, body: InstancesBody | InvocationsBod
 
 
 def note(call: Call, scored: Scored) -> None:
-    call.facts.update(model_id=scored.model.version_id, rows=len(scored.prediction_ids))
+    call.facts.update(model_id=scored.model.version_id, rows=len(scored.predictions))
 
 
 def index_entry(call: Call, name: str) -> IndexEntry:

@@ -47,9 +47,10 @@ async def predict_rows_by(call: Call, id: str, body: InputsBody) -> TabularAnswe
 
 async def answer(call: Call, model: str, body: InputsBody) -> TabularAnswer:
     await require_model(call, model)
-    found = await call.instance.tabular_predictor.predict(model, body.inputs, call.caller)
-    call.facts.update(model_id=found.model_id, rows=len(found.predictions))
-    return found
+    predictor = call.instance.tabular_predictor
+    loaded = await predictor.model(model)
+    call.facts.update(model_id=loaded.version_id, rows=len(body.inputs))  # of requests that fail, too
+    return await predictor.predict(loaded, body.inputs, call.caller)
 
 
 main = function.entry_point()

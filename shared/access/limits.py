@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
@@ -72,6 +73,7 @@ _PREDICTING: Final = ("/predict", ":predict", "/infer", "/invocations")
 _LOGIN: Final = frozenset({"POST /auth/login", "POST /auth/refresh", "POST /auth/register"})
 
 
+@cache
 def kind_of(route: str, *, changes: bool) -> Kind | None:
     """Which limit `route` counts for; None for probes and the delivery of events."""
     if route in _UNLIMITED:

@@ -141,10 +141,16 @@ class ServingParts(AlertingParts):
     @cached_property
     def problem_desk(self) -> ProblemDesk:
         from shared.problems.declared.desk import ProblemDesk
+        from shared.registry.versions import TRAINED
 
         p, registry = self.platform, self.registry
         return ProblemDesk(
-            self.problems, p.blobs, p.schedules, lambda name: registry.active(name) is not None, p.now
+            self.problems,
+            p.blobs,
+            p.schedules,
+            is_live=lambda name: registry.active(name) is not None,
+            require_free=lambda name: registry.require_free(name, origin=TRAINED, owner=None),
+            now=p.now,
         )
 
     @cached_property

@@ -66,12 +66,14 @@ class Manifest(Part):
     before a row its features look back on; it, `horizon`, `timeframe` and `window` are None for
     problems without time. `columns` are what a tabular model takes, one per input of the graph; its
     `feature_set` is "columns", with the hash of them. `origin` says who made the model: the engine's own
-    training, or somebody elsewhere, who has uploaded it. No gate has judged the latter.
+    training, or somebody elsewhere, who has uploaded it. No gate has judged the latter. `problem_version`
+    says which declaration a declared problem had; a built-in one is told by `code_revision`.
     """
 
     format_version: Literal[1] = FORMAT_VERSION
     name: Name
     problem: str
+    problem_version: int | None = Field(None, ge=1)
     kind: Literal["market", "tabular"]
     origin: Literal["trained", "uploaded"] = "trained"
     feature_set: str

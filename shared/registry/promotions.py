@@ -152,7 +152,7 @@ class Pointers:
         """Make `version`, the one before `seen`, live again.
 
         Raises:
-            Conflict: `seen` isn't live any more.
+            Conflict: `seen` isn't live any more, or `version` was deleted.
         """
 
         def attempt() -> Promotion:
@@ -232,7 +232,8 @@ class Pointers:
             writes.append(self._versions.move(replaced, Status.ARCHIVED))
             writes.append(_told(promotion, replaced, Deed.ARCHIVED))
         if action is not Action.RELOADED:
-            writes.append(self._versions.move(version.id, Status.PRODUCTION))
+            brings_back = action is Action.ACTIVATED
+            writes.append(self._versions.move(version.id, Status.PRODUCTION, brings_back=brings_back))
         self._documents.commit([*writes, *also()])
         return promotion
 

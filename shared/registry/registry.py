@@ -234,11 +234,6 @@ class Registry:
                 f"{active.version_id} is the first live version of {name!r}: there is none before it."
             )
         version = self.get(active.previous)
-        if version.is_deleted:
-            raise Conflict(
-                f"{version.id} was live before, and {version.deleted_by} has deleted it: activate it by its "
-                "id, if that is what you want."
-            )
         self._verify(version)
         return self._announced(self._pointers.roll_back(active, version, by=by, reason=reason))
 

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any, Final, TypeAlias
 
 from shared.errors import Conflict, InvalidInput, NotFound
+from shared.names import fault_of_model_name
 from shared.platform.cas import retry_conflicts
 from shared.platform.ports import Create, Data, Document, Documents, Filter, NewId, Order, Replace, Write
 from shared.platform.times import utc
@@ -19,12 +20,11 @@ from shared.registry.package import Package
 VERSIONS = "model-versions"
 COUNTERS = "model-counters"
 
+TRAINED: Final = "trained"
 UPLOADED: Final = "uploaded"
-"""The origin of models that were made elsewhere."""
+"""The origins of models: made here, or elsewhere."""
 
 _VERSION_ID = re.compile(r".*-v[0-9]+\Z", re.DOTALL)
-_WORDS_OF_ROUTES: Final = frozenset({"activate", "upload", "uploads"})
-_NAME = re.compile(r"(?!.*-v[0-9]+\Z)[a-z][a-z0-9-]{0,62}\Z")
 
 
 class Status(StrEnum):
@@ -58,7 +58,7 @@ class Version:
     created_at: datetime
     created_by: str
     run_id: str | None
-    origin: str = "trained"
+    origin: str = TRAINED
     owner: str | None = None
     description: str = ""
     tags: tuple[str, ...] = ()
@@ -68,6 +68,17 @@ class Version:
     @property
     def is_deleted(self) -> bool:
         return self.deleted_at is not None
+
+    def require_kept(self) -> None:
+        """
+        Raises:
+            NotFound: it was deleted: nobody predicts by it until it is activated again.
+        """
+        if self.is_deleted:
+            raise NotFound(
+                f"{self.id} was deleted by {self.deleted_by} at {self.deleted_at}: name another version, or "
+                f"the model {self.name!r} for the live one. Activating {self.id} brings it back."
+            )
 
     def to_data(self) -> Data:
         return {
@@ -125,13 +136,9 @@ def check_name(name: str) -> None:
     Raises:
         InvalidInput: not a name for a model.
     """
-    if not _NAME.match(name):
-        raise InvalidInput(
-            "A model's name is 1 to 63 of a-z, 0-9 and '-', begins with a letter, and doesn't end like a "
-            f"version ('-v7'); found {name!r}."
-        )
-    if name in _WORDS_OF_ROUTES:
-        raise InvalidInput(f"{name!r} means something else in the routes of models: choose another name.")
+    fault = fault_of_model_name(name)
+    if fault is not None:
+        raise InvalidInput(fault)
 
 
 class Versions:
@@ -214,16 +221,24 @@ class Versions:
 
         return retry_conflicts(attempt)
 
-    def move(self, version_id: str, status: Status) -> Replace:
-        """The write that gives a version this status, if nobody else changes it meanwhile. What goes live is
-        not deleted any more.
+    def move(self, version_id: str, status: Status, *, brings_back: bool = False) -> Replace:
+        """The write that gives a version this status, if nobody else changes it meanwhile. With `brings_back`
+        it isn't deleted any more.
+
+        Raises:
+            Conflict: it shall go live, was deleted, and isn't to be brought back.
         """
         document = self._documents.get(VERSIONS, version_id)
         if document is None:
             raise unknown(version_id)
         version = replace(Version.from_data(document.data), status=status)
-        if status is Status.PRODUCTION:
+        if brings_back:
             version = replace(version, deleted_at=None, deleted_by=None)
+        elif version.is_deleted and status is Status.PRODUCTION:
+            raise Conflict(
+                f"{version.id} was live before, and {version.deleted_by} has deleted it: activate it by its "
+                "id, if that is what you want."
+            )
         return Replace(VERSIONS, version_id, version.to_data(), document.revision)
 
     def _add(self, package: Package, registration: Registration, also: AlsoOf) -> Version:

@@ -4,7 +4,7 @@ from shared.serving.market import MarketPredictor
 from shared.serving.models import LoadedModel, Models
 from shared.serving.prediction import BatchPrediction, SymbolPrediction
 from shared.serving.publisher import Publisher
-from shared.serving.tabular import RowOutcomes, RowPrediction, TabularAnswer, TabularPredictor
+from shared.serving.tabular import RowPrediction, TabularAnswer, TabularPredictor
 
 __all__ = [
     "BatchPrediction",
@@ -12,7 +12,6 @@ __all__ = [
     "MarketPredictor",
     "Models",
     "Publisher",
-    "RowOutcomes",
     "RowPrediction",
     "SymbolPrediction",
     "TabularAnswer",

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from shared.errors import InvalidInput, NotFound, PackageRefused
 from shared.features import FeatureSet, feature_set
@@ -14,7 +20,8 @@ from shared.tabular import Columns
 class LoadedModel:
     """A verified package, ready to score. A market model has `features`, a tabular one `columns`.
 
-    `size_bytes` is about what it takes in memory.
+    `facts` are what the audit says of the model with each of its predictions. `size_bytes` is about what it
+    takes in memory.
     """
 
     version_id: str
@@ -23,6 +30,7 @@ class LoadedModel:
     scorer: Scorer = field(repr=False)
     inputs: FeatureSet | Columns = field(repr=False)
     gates_passed: bool
+    facts: Mapping[str, Any] = field(repr=False)
     size_bytes: int
 
     @staticmethod
@@ -41,8 +49,33 @@ class LoadedModel:
             scorer=package.verified_scorer(),
             inputs=inputs,
             gates_passed=manifest.gates_passed,
+            facts={
+                "kind": manifest.kind,
+                "problem": manifest.problem,
+                "model_id": version_id,
+                "model_name": manifest.name,
+                "gates_passed": manifest.gates_passed,
+                "package_hash": package.hash,
+                "feature_set_hash": manifest.feature_set_hash,
+                "threshold": manifest.threshold,
+            },
             size_bytes=size_bytes,
         )
+
+    def score(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Probabilities (n, classes) of rows (n, inputs).
+
+        Raises:
+            PackageRefused: the model gives something else than numbers: that is no prediction.
+        """
+        found = self.scorer.score(x)
+        if not math.isfinite(found.sum(dtype=np.float64)):  # of float32 no sum of numbers is too large for it
+            row = int(np.flatnonzero(~np.isfinite(found).all(axis=1))[0])
+            raise PackageRefused(
+                f"{self.version_id} gives {found[row].tolist()} for row {row} of those that are right: "
+                "these are no probabilities. Train or convert it anew."
+            )
+        return found
 
     @property
     def features(self) -> FeatureSet:

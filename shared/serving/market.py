@@ -110,7 +110,7 @@ class MarketPredictor:
         self, symbol: str, loaded: LoadedModel, served: Served, row: _Row, caller: Caller, started: float
     ) -> SymbolPrediction:
         manifest = loaded.manifest
-        up = float(loaded.scorer.score(row.inputs)[0, -1])
+        up = float(loaded.score(row.inputs)[0, -1])
         return SymbolPrediction(
             symbol=symbol,
             signal=signal_of(up, manifest.threshold, self._no_trade_band),
@@ -131,14 +131,10 @@ class MarketPredictor:
         """Its data is a row of the warehouse: each member is a column (`shared/monitoring/warehouse`)."""
         made_at = self._now()
         record = {
+            **loaded.facts,
             **prediction.__dict__,
             "made_at": made_at.isoformat(),
-            "model_name": loaded.manifest.name,
-            "package_hash": loaded.package_hash,
-            "threshold": loaded.manifest.threshold,
             "no_trade_band": self._no_trade_band,
-            "problem": loaded.manifest.problem,
-            "kind": loaded.manifest.kind,
             "features": row.features,
             "caller": caller.name,
             "function": caller.function,

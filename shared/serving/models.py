@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from shared.errors import NoActiveModel, PackageRefused, PlatformUnavailable
+from shared.errors import NoActiveModel, NotFound, PackageRefused, PlatformUnavailable
 from shared.logs import LOGGER
 from shared.registry import Active, Registry
+from shared.registry.versions import is_version_id
 from shared.serving.loaded import LoadedModel
 from shared.serving.loading import Loader
 from shared.serving.memory import ModelMemory
@@ -18,27 +18,28 @@ from shared.serving.single_flight import SingleFlight
 
 __all__ = ["LoadedModel", "Models"]
 
-_VERSION_ID = re.compile(r"[a-z][a-z0-9-]*-v[1-9][0-9]*")
 MAX_STALE_SECONDS: Final = 60.0
-"""How old a pointer may serve while it is read again: not one from before a long sleep of the instance."""
+"""How old what is known may serve while it is looked up again: not from before an instance's long sleep."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Live:
-    """A pointer as it was read, and the version that serves for it."""
+class _Known:
+    """What a name or a version's id meant when it was looked up: the version that serves for it, and for a
+    name its pointer.
+    """
 
-    pointer: Active
     version_id: str
+    pointer: Active | None
     read_at: float
 
 
 class Models:
     """Loads models on demand, as many as `budget_bytes` holds, and follows the active pointers.
 
-    A pointer is read again when it is older than `cache_seconds`: by one request, while the loaded model
-    serves the others, however slow the platform is. Only where the pointer is much older, they wait for
-    that one. A package that is refused is never served: the model that was live keeps serving, or else the
-    one that was active before. For one event loop.
+    What is live under a name, and whether a version was deleted, is looked up again when that is older than
+    `cache_seconds`: by one request, while the loaded model serves the others, however slow the platform is.
+    Only where it is much older, they wait for that one. A package that is refused is never served: the model
+    that was live keeps serving, or else the one that was active before. For one event loop.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class Models:
         self._registry = registry
         self._cache_seconds = cache_seconds
         self._monotonic = monotonic
-        self._live: dict[str, _Live] = {}
+        self._known: dict[str, _Known] = {}
         self.memory = ModelMemory(budget_bytes, self._live_versions)
         self._loader = Loader(
             registry,
@@ -70,54 +71,81 @@ class Models:
 
         Raises:
             NoActiveModel: nothing is active under this name.
-            NotFound: no such version.
+            NotFound: no such version, or it was deleted.
             PackageRefused: its bytes or its golden vectors don't hold, and no other may stand in.
         """
-        if _VERSION_ID.fullmatch(model):
-            return await self._loader.load(model)
-        live = self._live.get(model)
-        if live is not None and (self._is_younger(live, self._cache_seconds) or self._may_stand_in(model)):
-            found = self.memory.find(live.version_id)
+        known = self._known.get(model)
+        if known is not None and (self._is_younger(known, self._cache_seconds) or self._may_stand_in(model)):
+            found = self.memory.find(known.version_id)
             if found is not None:
                 return found
-        return await self._refreshes.run(model, lambda: self._refresh(model))
+        look_up = self._version if is_version_id(model) else self._refresh
+        return await self._refreshes.run(model, lambda: look_up(model))
 
     def _live_versions(self) -> set[str]:
-        return {live.version_id for live in self._live.values()}
+        return {known.version_id for known in self._known.values() if known.pointer is not None}
+
+    async def _version(self, version_id: str) -> LoadedModel:
+        """Look whether the version is there still."""
+        now = self._monotonic()
+        found = self.memory.find(version_id)
+        await self._require_kept(version_id, is_loaded=found is not None)
+        found = found or await self._loader.load(version_id)
+        self._known[version_id] = _Known(version_id, None, now)
+        return found
 
     async def _refresh(self, name: str) -> LoadedModel:
         """Look which version is live; one that has left memory is as if it had never been there."""
         now = self._monotonic()
-        live = self._live.get(name)
-        serving = None if live is None else self.memory.find(live.version_id)
-        pointer = await self._pointer(name, live if serving is not None else None)
-        if live is not None and serving is not None:
-            if pointer.revision == live.pointer.revision:
-                self._live[name] = _Live(pointer, live.version_id, now)
-                return serving
-            pointer, found = await self._follow(pointer, live.pointer, serving)
-        else:
+        known = self._known.get(name)
+        serving = None if known is None else self.memory.find(known.version_id)
+        last = None if known is None or serving is None else known.pointer
+        pointer = await self._pointer(name, last)
+        if last is None or serving is None:
             found = await self._start(pointer)
-        self._live[name] = _Live(pointer, found.version_id, now)
+        elif pointer.revision != last.revision:
+            pointer, found = await self._follow(pointer, last, serving)
+        else:
+            found = await self._go_on(pointer, serving)
+        self._known[name] = _Known(found.version_id, pointer, now)
         return found
 
-    def _may_stand_in(self, name: str) -> bool:
-        """While another request is reading."""
-        return self._refreshes.is_running(name) and self._is_younger(
-            self._live[name], self._cache_seconds + MAX_STALE_SECONDS
+    def _may_stand_in(self, model: str) -> bool:
+        """While another request looks it up."""
+        return self._refreshes.is_running(model) and self._is_younger(
+            self._known[model], self._cache_seconds + MAX_STALE_SECONDS
         )
 
-    def _is_younger(self, live: _Live, seconds: float) -> bool:
-        return self._monotonic() - live.read_at < seconds
+    def _is_younger(self, known: _Known, seconds: float) -> bool:
+        return self._monotonic() - known.read_at < seconds
 
-    async def _pointer(self, name: str, live: _Live | None) -> Active:
+    async def _require_kept(self, version_id: str, *, is_loaded: bool) -> None:
+        """Forget the version here where it was deleted.
+
+        Raises:
+            NotFound: no such version, or it was deleted.
+            PlatformUnavailable: nobody knows; what `is_loaded` serves on.
+        """
+        try:
+            version = await asyncio.to_thread(self._registry.get, version_id)
+        except PlatformUnavailable:
+            if not is_loaded:
+                raise
+            LOGGER.warning("version unreadable: the loaded model keeps serving")
+            return
+        if version.is_deleted:
+            self.memory.drop(version_id)
+        version.require_kept()
+
+    async def _pointer(self, name: str, last: Active | None) -> Active:
+        """As it is now; `last`, whose model is loaded, where that can't be read."""
         try:
             pointer = await asyncio.to_thread(self._registry.active, name)
         except PlatformUnavailable:
-            if live is None:
+            if last is None:
                 raise
             LOGGER.warning("active pointer unreadable: the loaded model keeps serving")
-            return live.pointer
+            return last
         if pointer is None:
             raise NoActiveModel(
                 f"No model is active for '{name}'. Train one with 'mlengine train' (POST /admin/train), "
@@ -126,14 +154,26 @@ class Models:
         return pointer
 
     async def _start(self, pointer: Active) -> LoadedModel:
-        """The pointer's model, or the one before where it is refused."""
+        """The pointer's model, or where it is refused the one before, unless that was deleted."""
         try:
             return await self._verified(pointer.version_id)
         except PackageRefused as refusal:
             if pointer.previous is None:
                 raise
             LOGGER.warning("the version before stands in", extra={"facts": {"why": refusal.detail}})
-            return await self._loader.load(pointer.previous)
+            try:
+                return await self._version(pointer.previous)
+            except NotFound:
+                raise refusal from None
+
+    async def _go_on(self, pointer: Active, serving: LoadedModel) -> LoadedModel:
+        """With the model that serves for a pointer which hasn't moved; one that stands in may be deleted."""
+        if serving.version_id != pointer.version_id:
+            try:
+                await self._require_kept(serving.version_id, is_loaded=True)
+            except NotFound:
+                return await self._start(pointer)
+        return serving
 
     async def _follow(
         self, pointer: Active, known: Active, serving: LoadedModel

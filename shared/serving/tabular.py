@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic_core import to_json
 
 from shared.access.identity import Caller
-from shared.errors import EngineError, FieldError, InvalidInput, PackageRefused
+from shared.errors import EngineError, FieldError, InvalidInput
 from shared.platform.ports import Event, NewId, Now
+from shared.registry import Manifest
 from shared.schema import Answer
 from shared.serving.models import LoadedModel, Models
 from shared.serving.publisher import TOPIC, Publisher
@@ -27,7 +27,10 @@ MAX_ERRORS: Final = 100
 
 _IN_WORDS: Final = 20
 _THREAD_ROWS: Final = 64
-"""More rows than these are scored beside the event loop: others don't wait for them."""
+"""More rows than these are worked on beside the event loop: others don't wait for them."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class RowPrediction(Answer):
@@ -66,32 +69,13 @@ class Place:
 _INPUTS: Final = Place()
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class Scored:
-    """Rows that were scored by `model` and are in the audit: `probabilities` is (n, classes)."""
+    """Rows that were scored by `model` and are in the audit: as numbers (n, classes), and as predictions."""
 
     model: LoadedModel
     probabilities: NDArray[np.float32]
-    prediction_ids: Sequence[str]
-
-    @cached_property
-    def labels(self) -> Sequence[str]:
-        manifest = self.model.manifest
-        return [manifest.classes[place] for place in decided(self.probabilities, manifest.threshold).tolist()]
-
-    @cached_property
-    def predictions(self) -> list[RowPrediction]:
-        classes = self.model.manifest.classes
-        by_class = [dict(zip(classes, row, strict=True)) for row in self.probabilities.tolist()]
-        return list(map(_prediction, self.labels, by_class, self.prediction_ids))
-
-
-@dataclass(frozen=True, slots=True)
-class RowOutcomes:
-    """What became of each row: its prediction, or what is wrong with it."""
-
-    model_id: str
-    outcomes: Sequence[RowPrediction | EngineError]
+    predictions: list[RowPrediction]
 
 
 class TabularPredictor:
@@ -106,15 +90,18 @@ class TabularPredictor:
         self._now = now
         self._new_id = new_id
 
-    async def predict(self, model: str, rows: Sequence[Mapping[str, Any]], caller: Caller) -> TabularAnswer:
+    async def predict(
+        self, loaded: LoadedModel, rows: Sequence[Mapping[str, Any]], caller: Caller
+    ) -> TabularAnswer:
         """The predictions of all rows.
 
         Raises:
-            InvalidInput: the model takes no rows, there are too many of them, or some are wrong: each fault
-                is named, and nothing was scored.
-            NoActiveModel, NotFound, PackageRefused, PlatformUnavailable
+            InvalidInput: there are too many rows, or some are wrong: each fault is named, and nothing was
+                scored.
+            PlatformUnavailable: they aren't, or may not be, in the audit: don't answer.
+            PackageRefused: the model gives no numbers for one of them.
         """
-        scored = await self.score_rows(await self.model(model), rows, caller)
+        scored = await self.score_rows(loaded, rows, caller)
         return TabularAnswer(
             model_id=scored.model.version_id,
             predictions=scored.predictions,
@@ -122,23 +109,22 @@ class TabularPredictor:
         )
 
     async def predict_each(
-        self, model: str, rows: Sequence[Mapping[str, Any]], caller: Caller
-    ) -> RowOutcomes:
-        """Each row succeeds or fails alone; the order is that of `rows`.
+        self, loaded: LoadedModel, rows: Sequence[Mapping[str, Any]], caller: Caller
+    ) -> Sequence[RowPrediction | EngineError]:
+        """What became of each row, in their order: its prediction, or what is wrong with it.
 
         Raises:
-            InvalidInput: the model takes no rows, or there are too many of them.
-            NoActiveModel, NotFound, PackageRefused, PlatformUnavailable
+            InvalidInput: there are too many rows.
+            PackageRefused, PlatformUnavailable: as `predict`.
         """
         started = time.perf_counter()
-        loaded = await self.model(model)
         encoded = await self._encoded(loaded, rows, _INPUTS)
         scored = await self.score(loaded, encoded.x, caller, started=started)
         found: dict[int, RowPrediction | EngineError] = {
             **dict(zip(encoded.rows.tolist(), scored.predictions, strict=True)),
             **{place: refused(errors) for place, errors in encoded.errors.items()},
         }
-        return RowOutcomes(loaded.version_id, [found[place] for place in range(len(rows))])
+        return [found[place] for place in range(len(rows))]
 
     async def model(self, model: str) -> LoadedModel:
         """A tabular model, by name or version id.
@@ -181,11 +167,8 @@ class TabularPredictor:
             PackageRefused: the model gives no numbers for one of them.
         """
         if not len(x):
-            return Scored(loaded, np.empty((0, len(loaded.manifest.classes)), np.float32), ())
-        if len(x) > _THREAD_ROWS:
-            scored, events = await asyncio.to_thread(self._scored, loaded, x, caller, started)
-        else:
-            scored, events = self._scored(loaded, x, caller, started)
+            return Scored(loaded, np.empty((0, len(loaded.manifest.classes)), np.float32), [])
+        scored, events = await beside(len(x), self._scored, loaded, x, caller, started)
         await self._publisher.publish(*events)
         return scored
 
@@ -201,16 +184,13 @@ class TabularPredictor:
 
     async def _encoded(self, loaded: LoadedModel, rows: Sequence[Mapping[str, Any]], place: Place) -> Encoded:
         self.require_few(len(rows), place.pointer)
-        if len(rows) > _THREAD_ROWS:
-            return await asyncio.to_thread(_encoded, loaded, rows, place)
-        return _encoded(loaded, rows, place)
+        return await beside(len(rows), _encoded, loaded, rows, place)
 
     def _scored(
         self, loaded: LoadedModel, x: NDArray[np.float32], caller: Caller, started: float
     ) -> tuple[Scored, list[Event]]:
-        probabilities = loaded.scorer.score(x)
-        _require_numbers(probabilities, loaded)
-        scored = Scored(loaded, probabilities, [self._new_id() for _ in range(len(x))])
+        probabilities = loaded.score(x)
+        scored = Scored(loaded, probabilities, _predictions(loaded.manifest, probabilities, self._new_id))
         latency_ms = round((time.perf_counter() - started) * 1_000, 3)
         return scored, list(self._events(scored, x, caller, latency_ms))
 
@@ -218,16 +198,9 @@ class TabularPredictor:
         self, scored: Scored, x: NDArray[np.float32], caller: Caller, latency_ms: float
     ) -> Iterator[Event]:
         """One for each row. Its data is a row of the warehouse, as that of market predictions is."""
-        made_at, manifest = self._now(), scored.model.manifest
+        made_at = self._now()
         common = {
-            "kind": manifest.kind,
-            "problem": manifest.problem,
-            "model_id": scored.model.version_id,
-            "model_name": manifest.name,
-            "gates_passed": scored.model.gates_passed,
-            "package_hash": scored.model.package_hash,
-            "feature_set_hash": manifest.feature_set_hash,
-            "threshold": manifest.threshold,
+            **scored.model.facts,
             "made_at": made_at.isoformat(),
             "latency_ms": latency_ms,
             "request_id": caller.request_id,
@@ -236,6 +209,7 @@ class TabularPredictor:
             "trace_id": caller.traceparent[3:35],
         }
         attributes = {"traceparent": caller.traceparent}
+        source = f"//mlengine/{caller.function}"
         for codes, prediction in zip(x.tolist(), scored.predictions, strict=True):
             record = {
                 **common,
@@ -245,40 +219,44 @@ class TabularPredictor:
                 "probabilities": _text(list(prediction.probabilities.values())),
                 "features": _text(codes),
             }
-            source = f"//mlengine/{caller.function}"
             yield Event(prediction.prediction_id, source, TOPIC, made_at, record, attributes)
 
 
-def _prediction(label: str, by_class: dict[str, float], prediction_id: str) -> RowPrediction:
-    return RowPrediction(
-        label=label, probability=by_class[label], probabilities=by_class, prediction_id=prediction_id
-    )
+async def beside(rows: int, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """What `work` gives, done in a thread where the rows are many."""
+    return await asyncio.to_thread(work, *args, **kwargs) if rows > _THREAD_ROWS else work(*args, **kwargs)
 
 
-def _require_numbers(probabilities: NDArray[np.float32], loaded: LoadedModel) -> None:
-    """
-    Raises:
-        PackageRefused: the model gives something else than numbers: that is no prediction.
-    """
-    good = np.isfinite(probabilities).all(axis=1)
-    if not good.all():
-        row = int(np.flatnonzero(~good)[0])
-        raise PackageRefused(
-            f"{loaded.version_id} gives {probabilities[row].tolist()} for row {row} of those that are right: "
-            "these are no probabilities. Train or convert it anew."
+def _predictions(
+    manifest: Manifest, probabilities: NDArray[np.float32], new_id: NewId
+) -> list[RowPrediction]:
+    classes, places = manifest.classes, decided(probabilities, manifest.threshold).tolist()
+    return [
+        RowPrediction(
+            label=classes[place],
+            probability=row[place],
+            probabilities=dict(zip(classes, row, strict=True)),
+            prediction_id=new_id(),
         )
+        for place, row in zip(places, probabilities.tolist(), strict=True)
+    ]
 
 
-def refused(errors: Iterable[FieldError]) -> InvalidInput:
-    """What is wrong with rows: the first faults with their places, and how many more there are."""
+def refused(errors: Iterable[FieldError], *, count: int | None = None) -> InvalidInput:
+    """What is wrong with rows: the first faults with their places, and how many more there are of `count`,
+    where `errors` aren't all.
+    """
     found = list(errors)
     told = [f"{error.pointer}: {error.detail}" for error in found[:_IN_WORDS]]
-    more = [f"and {len(found) - len(told)} more"] if len(found) > len(told) else []
+    left = (len(found) if count is None else count) - len(told)
+    more = [f"and {left} more"] if left else []
     return InvalidInput("; ".join(told + more), errors=found[:MAX_ERRORS])
 
 
 def _encoded(loaded: LoadedModel, rows: Sequence[Mapping[str, Any]], place: Place) -> Encoded:
     encoded = loaded.columns.encode(rows, pointer="")
+    if not encoded.errors:
+        return encoded
     errors = {row: _placed(errors, row, place) for row, errors in encoded.errors.items()}
     return Encoded(encoded.x, encoded.rows, errors)
 

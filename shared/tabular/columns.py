@@ -141,6 +141,10 @@ class Columns:
         return tuple(column.name for column in self.columns)
 
     @cached_property
+    def by_name(self) -> Mapping[str, Column]:
+        return {column.name: column for column in self.columns}
+
+    @cached_property
     def hash(self) -> str:
         """The sha256 of names, types, categories, ranges and what may be missing; not of descriptions."""
         facts = [column.model_dump(mode="json", exclude={"unit", "description"}) for column in self.columns]

@@ -13,7 +13,7 @@ def decided(probabilities: NDArray[np.float32], threshold: float) -> NDArray[np.
     most probable one, and of equal ones the first.
     """
     if probabilities.shape[1] == 2:
-        # in float64: compared as float32 the threshold would be rounded first
-        return (probabilities[:, 1].astype(np.float64) >= threshold).astype(np.intp)
+        # as a float64: a plain float would be rounded to float32 first
+        return (probabilities[:, 1] >= np.float64(threshold)).astype(np.intp)
     most_probable: NDArray[np.intp] = probabilities.argmax(axis=1)
     return most_probable

@@ -27,6 +27,12 @@ Codes: TypeAlias = tuple[NDArray[np.float64], Mask, Mask]
 _SHOWN: Final = 60
 """Characters of a wrong value that a message repeats."""
 
+_HEADER_BYTES: Final = 1 << 20
+_ZIP: Final = b"PK\x03\x04"
+_UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
+_DIVIDERS: Final = {b";": "semicolons", b"\t": "tabs", b"|": "bars"}
+_NOT_UTF8: Final = "The file isn't UTF-8, as CSV is here: save it as UTF-8."
+
 
 def read_table(content: bytes, format: Format) -> pa.Table:
     """The file's table. CSV has a header line and is UTF-8; its cells stay text, what is missing is null.
@@ -36,9 +42,12 @@ def read_table(content: bytes, format: Format) -> pa.Table:
     """
     try:
         table = _read_csv(content) if format == "csv" else parquet.read_table(io.BytesIO(content))
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"The file can't be read as {format}: {error}") from error
-    names = table.column_names
+        names = table.column_names
+    except UnicodeDecodeError as error:
+        raise InvalidInput(_NOT_UTF8) from error
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
+        why = _NOT_UTF8 if "invalid UTF8" in str(error) else f"The file can't be read as {format}: {error}"
+        raise InvalidInput(why) from error
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise InvalidInput(f"The file has two columns of one name: {', '.join(twice)}.")
@@ -46,8 +55,8 @@ def read_table(content: bytes, format: Format) -> pa.Table:
 
 
 def _read_csv(content: bytes) -> pa.Table:
-    header = content.removeprefix(b"\xef\xbb\xbf").split(b"\n", 1)[0].decode().strip("\r")
-    names = csv.read_csv(io.BytesIO(header.encode() + b"\n")).column_names
+    _refuse_others(content)
+    names = _names(content)
     texts = csv.ConvertOptions(
         column_types={name: pa.string() for name in names},
         null_values=list(MISSING_TEXT),
@@ -55,6 +64,32 @@ def _read_csv(content: bytes) -> pa.Table:
         quoted_strings_can_be_null=False,
     )
     return csv.read_csv(io.BytesIO(content), convert_options=texts)
+
+
+def _refuse_others(content: bytes) -> None:
+    """What is taken for CSV, and isn't as it is here, in words that say what to do."""
+    if not content.strip():
+        raise InvalidInput("The file is empty.")
+    if content.startswith(_ZIP):
+        raise InvalidInput("The file is a workbook or an archive, and no CSV: export its rows as CSV.")
+    if content.startswith(_UTF16):
+        raise InvalidInput(_NOT_UTF8)
+    header = content[:_HEADER_BYTES].split(b"\n", 1)[0]
+    divider = next(
+        (words for mark, words in _DIVIDERS.items() if mark in header and b"," not in header), None
+    )
+    if divider is not None:
+        raise InvalidInput(
+            f"The file's columns are divided by {divider}, not by commas: save it with commas between "
+            "columns, and with points in numbers."
+        )
+
+
+def _names(content: bytes) -> list[str]:
+    """The names in the header, which may go over lines where they stand in quotes."""
+    header = csv.ReadOptions(block_size=_HEADER_BYTES, use_threads=False)
+    with csv.open_csv(io.BytesIO(content), read_options=header) as reader:
+        return list(reader.schema.names)
 
 
 def check_names(columns: Columns, table: pa.Table) -> None:

@@ -27,8 +27,8 @@ async def limit(call: Call, route: Route, cost: int = 1) -> None:
     Raises:
         TooManyRequests: a window is full.
     """
-    kind = kind_of(route.name, changes=route.changes)
-    if kind is not None and cost > 0:
+    kind = kind_of(route.name, changes=route.changes) if cost > 0 else None
+    if kind is not None:
         who = ANONYMOUS if kind is Kind.LOGIN else call.identity  # guesses count for the address, key or not
         standing = await _count(call, kind, who, cost)
         if standing is not None:

@@ -72,13 +72,14 @@ def invalid(
     in_query: bool,
     known: Iterable[str] = (),
     hidden: Collection[str] = (),
+    what: str = "body",
 ) -> EngineError:
     """Pydantic's findings in our words, one per field. `known` are the names at the top level, `hidden` those
-    whose value must not be told.
+    whose value must not be told; `what` is the part of the request that was read.
     """
     found = error.errors(include_url=False, include_context=False)
     if found[0]["type"] == "json_invalid":
-        return MalformedRequest(f"The body must be JSON: {found[0]['msg']}.")
+        return MalformedRequest(f"The {what} must be JSON: {found[0]['msg']}.")
     fields = [
         FieldError(_pointer(item["loc"], in_query=in_query), _finding(item, tuple(known), hidden))
         for item in found[:_SHOWN_FIELDS]

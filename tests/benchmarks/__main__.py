@@ -17,6 +17,7 @@ def main() -> int:
     cache = [] if arguments.cache is None else ["--cache", str(arguments.cache)]
     goals = _features(_run("bench_features"))
     goals += [Goal(**goal) for goal in _run("bench_serving", *cache)["goals"]]
+    goals += [Goal(**goal) for goal in _run("bench_protocols", *cache)["goals"]]
     goals += [Goal(**goal) for goal in _run("bench_latency")["goals"]]
     goals += [Goal(**goal) for goal in _run("bench_access")["goals"]]
     goals += [Goal(**goal) for goal in _run("bench_batch")["goals"]]

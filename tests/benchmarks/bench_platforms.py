@@ -9,13 +9,10 @@ contestant sends the same calls through Google's official clients instead of RES
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
 import sys
-import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,9 +27,10 @@ from shared.platform.connect import connect
 from shared.platform.gcp.project import Project
 from shared.platform.ports import Event, Platform
 from shared.platform.topics import TOPICS
+from tests.benchmarks.comparing import Comparison, OnStep, main, work_folder
 from tests.benchmarks.contestants import OFFICIAL, official_clients, ours
-from tests.benchmarks.goals import Goal, table
-from tests.benchmarks.measuring import Plan, Samples, measure
+from tests.benchmarks.goals import Goal
+from tests.benchmarks.measuring import Plan, measure
 from tests.benchmarks.state import prepare
 
 SAMPLE_PORT = 18_082
@@ -42,26 +40,30 @@ PUBLICATIONS = 2_000
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
-    samples: dict[str, Samples]
+class Figures(Comparison):
     publish_us: dict[str, tuple[float, float]]
     """p50 and p99 of one durable publication, in microseconds."""
 
-    def cold(self, name: str) -> float:
-        return statistics.median(self.samples[name].cold_seconds)
-
     def goals(self) -> list[Goal]:
+        cold, local = self.median(EMULATED, "cold_seconds"), self.median(LOCAL, "cold_seconds")
         return [
-            Goal("cold start of predict on emulators, seconds", self.cold(EMULATED), at_most=0.7),
-            Goal("cold start: times that of local", self.cold(EMULATED) / self.cold(LOCAL), at_most=1.5),
+            Goal("cold start of predict on emulators, seconds", cold, at_most=0.7),
+            Goal("cold start: times that of local", cold / local, at_most=1.5),
         ]
 
+    def notes(self) -> Sequence[str]:
+        published = (
+            f"one durable publication, {name:<30} p50 {p50:>8,.0f} us   p99 {p99:>8,.0f} us"
+            for name, (p50, p99) in self.publish_us.items()
+        )
+        times = self.median(OFFICIAL, "cold_seconds") / self.median(EMULATED, "cold_seconds")
+        return (*published, "", f"With Google's clients the cold start takes {times:.1f} times as long.")
 
-def run(plan: Plan, cache: Path, on_step: Callable[[str], object]) -> Figures:
+
+def run(plan: Plan, cache: Path, on_step: OnStep) -> Figures:
     """Prepare both states, measure the contestants in turns, then single publications."""
-    cache.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
-        work = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=cache, prefix="run-")))
+        work = stack.enter_context(work_folder(cache))
         upstream = stack.enter_context(sample_upstream("127.0.0.1", SAMPLE_PORT))
         on_step("preparing: the emulators")
         emulated = emulators(stack, work)
@@ -116,47 +118,5 @@ def _publish_us(platform: Platform) -> tuple[float, float]:
     return cuts[49], cuts[98]
 
 
-def report(figures: Figures) -> str:
-    lines = [f"{'median [least-greatest]':<32}{'cold start s':>22}{'p50 us':>10}{'p99 us':>10}{'PSS MB':>8}"]
-    for name, each in figures.samples.items():
-        cold = f"{figures.cold(name):.3f} [{min(each.cold_seconds):.3f}-{max(each.cold_seconds):.3f}]"
-        p50, p99, pss = (statistics.median(values) for values in (each.p50_us, each.p99_us, each.pss_mb))
-        lines.append(f"{name:<32}{cold:>22}{p50:>10,.0f}{p99:>10,.0f}{pss:>8.0f}")
-    lines.append("")
-    for name, (p50, p99) in figures.publish_us.items():
-        lines.append(f"one durable publication, {name:<30} p50 {p50:>8,.0f} us   p99 {p99:>8,.0f} us")
-    times = figures.cold(OFFICIAL) / figures.cold(EMULATED)
-    lines += [
-        "",
-        f"With Google's clients the cold start takes {times:.1f} times as long.",
-        "",
-        table(figures.goals()),
-    ]
-    return "\n".join(lines)
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
-    parser.add_argument("--cache", type=Path, help="folder of environments and state; kept, and used again")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument(
-        "--requests", type=int, default=500, help="single ones a round; twice as many in parallel"
-    )
-    arguments = parser.parse_args()
-    plan = Plan(arguments.rounds, arguments.requests, 2 * arguments.requests)
-    with tempfile.TemporaryDirectory(prefix="mlengine-bench-") as temporary:
-        figures = run(plan, arguments.cache or Path(temporary), lambda step: sys.stderr.write(f"{step}\n"))
-    if arguments.json:
-        goals = [
-            {"what": g.what, "measured": g.measured, "at_most": g.at_most, "at_least": g.at_least}
-            for g in figures.goals()
-        ]
-        sys.stdout.write(json.dumps({"goals": goals, "publish_us": figures.publish_us}) + "\n")
-    else:
-        sys.stdout.write(report(figures) + "\n")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(__doc__, run, requests=500, parallel=2))

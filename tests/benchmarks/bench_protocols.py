@@ -12,14 +12,10 @@ under `--cache`, which is a temporary folder unless given.
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
-import statistics
 import sys
-import tempfile
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +32,10 @@ from shared.tabular import Column, Columns
 from shared.training.candidates import build_pipeline, fit
 from shared.training.export import export
 from shared.training.fitted import FittedModel
+from tests.benchmarks.comparing import Comparison, OnStep, main, work_folder
 from tests.benchmarks.contestants import MLFLOW, MLSERVER, mlflow, mlserver, rows_asked
-from tests.benchmarks.goals import Goal, table
-from tests.benchmarks.measuring import Plan, Samples, measure
+from tests.benchmarks.goals import Goal
+from tests.benchmarks.measuring import Plan, measure
 from tests.benchmarks.servers import Launch
 from tests.benchmarks.state import LEAVES, TREES, State
 from tests.tabular_packages import NAME, tabular_package, tabular_rows
@@ -55,26 +52,28 @@ PEERS = (MLFLOW, MLSERVER)
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class Figures(Comparison):
     """What a run found. `audited` predictions were found in the audit's queue, of `answered` ones."""
 
-    samples: dict[str, Samples]
     answered: int
     audited: int
     load_average: float
 
-    def median(self, name: str, measure: str) -> float:
-        values: list[float] = getattr(self.samples[name], measure)
-        return statistics.median(values)
-
     def goals(self) -> list[Goal]:
-        """What this run should show: each of our forms against the faster peer."""
+        """Each of our forms against the faster peer."""
         lost = self.answered - self.audited
         goals = [Goal("answered predictions that aren't in the audit", lost, at_most=0)]
         for name in OURS:
             form = name.removeprefix("mlengine, ")
             goals.append(Goal(f"{form}: requests/s a core, times", self._times(name), at_least=5))
         return goals
+
+    def notes(self) -> Sequence[str]:
+        counts = f"{self.answered:,} predictions answered by us, {self.audited:,} in the audit."
+        return (
+            f"{counts} Load average at the end: {self.load_average:.1f}.",
+            "The peers have no key, columns or audit in this run.",
+        )
 
     def _times(self, name: str) -> float:
         measure = "requests_per_core_second"
@@ -138,11 +137,9 @@ def launches(cache: Path, work: Path, state: State) -> list[Launch]:
     return [*ours, mlflow(cache, work, state.rows), mlserver(cache, work, state.rows)]
 
 
-def run(plan: Plan, cache: Path, on_step: Callable[[str], object]) -> Figures:
+def run(plan: Plan, cache: Path, on_step: OnStep) -> Figures:
     """Prepare the state and the contestants, measure, and count what is in the audit."""
-    cache.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=cache, prefix="run-") as folder:
-        work = Path(folder)
+    with work_folder(cache) as work:
         on_step("preparing: a tabular model of 200 trees")
         state = prepare(work)
         on_step("preparing: the contestants' environments")
@@ -151,49 +148,5 @@ def run(plan: Plan, cache: Path, on_step: Callable[[str], object]) -> Figures:
         return Figures(samples, answered, state.audited(), os.getloadavg()[0])
 
 
-def report(figures: Figures) -> str:
-    head = f"{'median [least-greatest]':<34}{'cold start s':>14}{'p50 us':>22}{'p99 us':>9}"
-    lines = [f"{head}{'requests/s a core':>26}{'PSS MB':>8}"]
-    for name, each in figures.samples.items():
-        lines.append(
-            f"{name:<34}{statistics.median(each.cold_seconds):>14.2f}{_spread(each.p50_us):>22}"
-            f"{statistics.median(each.p99_us):>9,.0f}{_spread(each.requests_per_core_second):>26}"
-            f"{statistics.median(each.pss_mb):>8.0f}"
-        )
-    counts = f"{figures.answered:,} predictions answered by us, {figures.audited:,} in the audit."
-    lines += [
-        "",
-        f"{counts} Load average at the end: {figures.load_average:.1f}.",
-        "The peers have no key, columns or audit in this run.",
-        "",
-        table(figures.goals()),
-    ]
-    return "\n".join(lines)
-
-
-def _spread(values: list[float]) -> str:
-    return f"{statistics.median(values):,.0f} [{min(values):,.0f}-{max(values):,.0f}]"
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
-    parser.add_argument("--cache", type=Path, help="folder of environments and state; kept, and used again")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument(
-        "--requests", type=int, default=1_000, help="single ones a round; twice as many in parallel"
-    )
-    arguments = parser.parse_args()
-    plan = Plan(arguments.rounds, arguments.requests, 2 * arguments.requests)
-    with tempfile.TemporaryDirectory(prefix="mlengine-bench-") as temporary:
-        figures = run(plan, arguments.cache or Path(temporary), lambda step: sys.stderr.write(f"{step}\n"))
-    if arguments.json:
-        goals = [asdict(goal) for goal in figures.goals()]
-        sys.stdout.write(json.dumps({"goals": goals, "answered": figures.answered}) + "\n")
-    else:
-        sys.stdout.write(report(figures) + "\n")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(__doc__, run, requests=1_000, parallel=2))

@@ -11,42 +11,34 @@ of their own under `--cache`, which is a temporary folder unless given.
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import statistics
 import sys
-import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from infra.local.sample import sample_upstream
+from tests.benchmarks.comparing import Comparison, OnStep, main, work_folder
 from tests.benchmarks.contestants import FASTAPI, FASTAPI_LIGHTGBM, MLFLOW, OURS, fastapi, mlflow, ours
-from tests.benchmarks.goals import Goal, table
-from tests.benchmarks.measuring import Plan, Samples, measure
+from tests.benchmarks.goals import Goal
+from tests.benchmarks.measuring import Plan, measure
 from tests.benchmarks.state import prepare
 
 SAMPLE_PORT = 18_081
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class Figures(Comparison):
     """What a run found. `audited` predictions were found in the audit's queue, of `answered` ones."""
 
-    samples: dict[str, Samples]
     answered: int
     audited: int
     durable_write_us: float
     load_average: float
 
-    def median(self, name: str, measure: str) -> float:
-        values: list[float] = getattr(self.samples[name], measure)
-        return statistics.median(values)
-
     def goals(self) -> list[Goal]:
-        """What this run should show."""
         return [
             Goal("cold start of predict, seconds", self.median(OURS, "cold_seconds"), at_most=0.6),
             Goal("cold start: times faster than FastAPI", self._times("cold_seconds", FASTAPI), at_least=2),
@@ -59,6 +51,14 @@ class Figures:
             Goal("answered predictions that aren't in the audit", self.answered - self.audited, at_most=0),
         ]
 
+    def notes(self) -> Sequence[str]:
+        counts = f"{self.answered:,} predictions answered by {OURS}, {self.audited:,} in the audit."
+        disk = f"One durable write to this disk takes {self.durable_write_us:.0f} us."
+        return (
+            f"{counts} {disk} Load average at the end: {self.load_average:.1f}.",
+            "The peers have no key, features, log line or audit in this run.",
+        )
+
     def _times(self, measure: str, peer: str) -> float:
         return self.median(peer, measure) / self.median(OURS, measure)
 
@@ -67,14 +67,9 @@ class Figures:
         return self.median(OURS, measure) / self.median(peer, measure)
 
 
-def run(plan: Plan, cache: Path, on_step: Callable[[str], object]) -> Figures:
+def run(plan: Plan, cache: Path, on_step: OnStep) -> Figures:
     """Prepare the state and the contestants, measure, and count what is in the audit."""
-    cache.mkdir(parents=True, exist_ok=True)
-    with (
-        tempfile.TemporaryDirectory(dir=cache, prefix="run-") as folder,
-        sample_upstream("127.0.0.1", SAMPLE_PORT) as upstream_url,
-    ):
-        work = Path(folder)
+    with work_folder(cache) as work, sample_upstream("127.0.0.1", SAMPLE_PORT) as upstream_url:
         on_step("preparing: sample candles and a model of 200 trees")
         state = prepare(work, upstream_url)
         on_step("preparing: the contestants' environments")
@@ -94,32 +89,6 @@ def run(plan: Plan, cache: Path, on_step: Callable[[str], object]) -> Figures:
         )
 
 
-def report(figures: Figures) -> str:
-    head = f"{'median [least-greatest]':<32}{'cold start s':>22}{'p50 us':>22}{'p99 us':>8}"
-    lines = [f"{head}{'requests/s a core':>24}{'PSS MB':>8}{'RSS MB':>8}"]
-    for name, each in figures.samples.items():
-        lines.append(
-            f"{name:<32}{_spread(each.cold_seconds, 2):>22}{_spread(each.p50_us, 0):>22}"
-            f"{statistics.median(each.p99_us):>8,.0f}{_spread(each.requests_per_core_second, 0):>24}"
-            f"{statistics.median(each.pss_mb):>8.0f}{statistics.median(each.rss_mb):>8.0f}"
-        )
-    counts = f"{figures.answered:,} predictions answered by {OURS}, {figures.audited:,} in the audit."
-    disk = f"One durable write to this disk takes {figures.durable_write_us:.0f} us."
-    lines += [
-        "",
-        f"{counts} {disk} Load average at the end: {figures.load_average:.1f}.",
-        "The peers have no key, features, log line or audit in this run.",
-        "",
-        table(figures.goals()),
-    ]
-    return "\n".join(lines)
-
-
-def _spread(values: list[float], digits: int) -> str:
-    middle, low, high = statistics.median(values), min(values), max(values)
-    return f"{middle:,.{digits}f} [{low:,.{digits}f}-{high:,.{digits}f}]"
-
-
 def _durable_write_us(folder: Path) -> float:
     """The median of 4 kB appended and synchronised: what an answer waits for at least."""
     times = []
@@ -132,31 +101,5 @@ def _durable_write_us(folder: Path) -> float:
     return statistics.median(times) * 1e6
 
 
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
-    parser.add_argument("--cache", type=Path, help="folder of environments and state; kept, and used again")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument(
-        "--requests", type=int, default=2_000, help="single ones a round; 5 times as many in parallel"
-    )
-    return parser.parse_args()
-
-
-def main() -> int:
-    arguments = _arguments()
-    plan = Plan(arguments.rounds, arguments.requests, 5 * arguments.requests)
-    with tempfile.TemporaryDirectory(prefix="mlengine-bench-") as temporary:
-        figures = run(plan, arguments.cache or Path(temporary), lambda step: sys.stderr.write(f"{step}\n"))
-    if arguments.json:
-        sys.stdout.write(
-            json.dumps(asdict(figures) | {"goals": [asdict(g) for g in figures.goals()]}, indent=1)
-        )
-    else:
-        sys.stdout.write(report(figures))
-    sys.stdout.write("\n")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(__doc__, run, requests=2_000, parallel=5))

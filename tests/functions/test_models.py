@@ -6,16 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
+from onnx import TensorProto, helper, numpy_helper
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from shared.access.roles import Role
-from shared.registry import Version
+from shared.registry import Package, Scorer, Version, build_examples
 from tests.functions.engine import KEY, Engine, ok, pointers, problem
 from tests.functions.users import key_of, user_id
 from tests.packages import REPORT, active, market_package, registered, spoil
-from tests.tabular_packages import registered_tabular, tabular_package
+from tests.tabular_packages import ROW, registered_tabular, tabular_package
 
 
 def post(engine: Engine, path: str, body: Any = None) -> dict[str, Any]:
@@ -353,6 +355,64 @@ def test_stats_tell_calls_times_and_classes(engine: Engine) -> None:
     assert get(engine, "/models/market-signal-v2/stats")["calls"] == 0
     wrong = engine["models"].get("/models/market-signal-v1/stats?window=2w")
     assert pointers(problem(wrong, 422, "invalid-input")) == ["?window"]
+
+
+def test_stats_count_what_failed_by_our_fault_and_what_was_answered(engine: Engine) -> None:
+    """By the model's own figures: of each way to ask it, and of rows too."""
+    version = engine.instance.registry.register(_nan_below_100(), created_by="test")
+    path = f"/models/{version.id}/predict"
+
+    def ask(*pressures: float) -> int:
+        rows = [{**ROW, "pressure": pressure} for pressure in pressures]
+        return engine["predict"].post(path, json={"inputs": rows}, headers=KEY).status_code
+
+    assert [ask(150, 101), ask(101), ask(50), ask(-1)] == [200, 200, 500, 422]
+    body = {"model": version.id, "inputs": [{**ROW, "pressure": 50}]}
+    assert engine["batch_predict"].post("/predict/batch", json=body, headers=KEY).status_code == 500
+    invoked = {"instances": [{**ROW, "pressure": 50}]}
+    kserve = f"/v1/models/{version.id}:predict"
+    assert engine["inference"].post(kserve, json=invoked, headers=KEY).status_code == 500
+    engine.instance.measurements.publish()
+    engine.deliver("monitoring")
+    while engine.deliver("audit"):
+        pass
+    stats = get(engine, f"/models/{version.id}/stats?window=1h")
+    assert (stats["calls"], stats["errors"], stats["predictions"]) == (6, 3, 3)
+    assert stats["classes"] == [
+        {"label": "absent", "count": 2, "share": 2 / 3},
+        {"label": "present", "count": 1, "share": 1 / 3},
+    ]
+
+
+def _nan_below_100() -> Package:
+    """The second class is likely where the pressure is well above 100; below it the answer is no number."""
+    nodes = [
+        helper.make_node("Gather", ["input", "second"], ["pressure"], axis=1),
+        helper.make_node("Sub", ["pressure", "hundred"], ["above"]),
+        helper.make_node("Log", ["above"], ["log"]),
+        helper.make_node("Sub", ["log", "one"], ["score"]),
+        helper.make_node("Sigmoid", ["score"], ["up"]),
+        helper.make_node("Sub", ["one", "up"], ["down"]),
+        helper.make_node("Concat", ["down", "up"], ["probabilities"], axis=1),
+    ]
+    tensors = [
+        numpy_helper.from_array(np.array([1], np.int64), "second"),
+        numpy_helper.from_array(np.array([100], np.float32), "hundred"),
+        numpy_helper.from_array(np.array([1], np.float32), "one"),
+    ]
+    given = helper.make_tensor_value_info("input", TensorProto.FLOAT, ["rows", 4])
+    answer = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["rows", 2])
+    graph = helper.make_graph(nodes, "g", [given], [answer], tensors)
+    opsets = [helper.make_opsetid("", 17)]
+    onnx = helper.make_model(graph, opset_imports=opsets, ir_version=8).SerializeToString()
+    rows = np.array([[60, pressure, 0, 0] for pressure in range(101, 200)], np.float32)
+    return Package.build(
+        tabular_package().manifest,
+        model=onnx,
+        examples=build_examples(Scorer(onnx), rows),
+        profile=tabular_package().file("profile.json"),
+        report=b"",
+    )
 
 
 def test_a_models_own_document_is_valid_and_its_example_call_works(engine: Engine) -> None:

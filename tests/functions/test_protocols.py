@@ -207,6 +207,13 @@ def test_a_wrong_tensor_is_pointed_at(
     assert engine.events.depths()["audit"].pending == 0
 
 
+def test_of_many_wrong_codes_the_first_are_told_and_the_rest_counted(engine: Engine) -> None:
+    row = encoded(*[[-1, -1, -1, -1]] * 1_000)
+    document = problem(engine["inference"].post(INFER, json={"inputs": [row]}), 422, "invalid-input")
+    assert pointers(document) == [f"/inputs/0/data/{place}" for place in range(100)]
+    assert document["detail"].endswith("; and 3980 more")
+
+
 @pytest.mark.parametrize(
     ("more", "pointer"),
     [
@@ -340,3 +347,6 @@ def test_limits_count_rows(start: Callable[..., Engine]) -> None:
         ("/invocations", {"inputs": {"age": [1] * 30}}),
     ):
         problem(engine["inference"].post(path, json=body), 429, "too-many-requests")
+    content, headers = b"age\n" + b"63\n" * 30, {"content-type": "text/csv"}
+    response = engine["inference"].post("/invocations", content=content, headers=headers)
+    problem(response, 429, "too-many-requests")

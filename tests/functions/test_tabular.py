@@ -431,3 +431,32 @@ def test_many_columns_are_served(start: Callable[..., Engine]) -> None:
     assert len(answer["predictions"]) == 2
     engine.deliver("audit")
     assert engine.instance.verifier.verify().has_passed
+
+
+def test_what_was_deleted_predicts_by_no_protocol_and_its_model_goes_on(
+    start: Callable[..., Engine],
+) -> None:
+    engine = start(model_cache_seconds=0)
+    active_tabular(engine.instance.registry)
+    gone = registered_tabular(engine.instance.registry, 1).id
+    infer = {"inputs": [{"name": n, "shape": [1], "datatype": "BYTES", "data": [None]} for n in ("pain",)]}
+    asked = [
+        ("predict", "POST", "/predict", {"model": gone, "inputs": [ROW]}),
+        ("predict", "POST", f"/models/{gone}/predict", {"inputs": [ROW]}),
+        ("batch_predict", "POST", "/predict/batch", {"model": gone, "inputs": [ROW]}),
+        ("scoring", "POST", "/predict/jobs", {"model": gone, "input": "inputs/rows.csv"}),
+        ("inference", "GET", f"/v2/models/{gone}", None),
+        ("inference", "GET", f"/v2/models/{NAME}/versions/2", None),
+        ("inference", "GET", f"/v2/models/{NAME}/versions/2/ready", None),
+        ("inference", "POST", f"/v2/models/{NAME}/versions/2/infer", infer),
+        ("inference", "GET", f"/v1/models/{gone}", None),
+        ("inference", "POST", f"/v1/models/{gone}:predict", {"instances": [ROW]}),
+        ("inference", "POST", f"/invocations?model={gone}", {"instances": [ROW]}),
+    ]
+    ok(engine["predict"].post(f"/models/{gone}/predict", json={"inputs": [ROW]}))  # it is loaded
+    ok(engine["models"].request("DELETE", f"/models/{gone}", headers=KEY))
+    for function, method, path, body in asked:
+        document = problem(engine[function].request(method, path, json=body, headers=KEY), 404, "not-found")
+        assert f"{gone} was deleted by admin" in document["detail"], path
+    assert [one["version"] for one in ok(engine["inference"].post("/v2/repository/index"))] == ["1"]
+    assert ask(engine, ROW)["model_id"] == f"{NAME}-v1"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from shared.registry import Promotion, Registry, Version
 from tests.contracts.platforms import DOCUMENTS
 from tests.contracts.racing import in_processes, kill_while_busy, race
 from tests.emulators import Emulators
+from tests.jobs.scored import PassedOn
 from tests.registry.consistency import NAME, check_consistent, log_of, registered, versions_of
 from tests.registry.packages import package, parts
 from tests.registry.workers import (
@@ -107,3 +109,64 @@ def test_racing_rollbacks_go_back_once(registry: Registry) -> None:
     assert all(isinstance(result, Promotion | Conflict) for result in results)
     assert len({entry.previous for entry in done}) == len(done)
     assert len(check_consistent(registry)) == 10 + len(done)
+
+
+class _Meanwhile(PassedOn):
+    """Does something when a package is read: between what was looked at and what is written."""
+
+    act: Callable[[], object] | None = None
+
+    def get(self, name: str, *, sha256: str | None = None) -> bytes:
+        act, self.act = self.act, None
+        if act is not None:
+            act()
+        return super().get(name, sha256=sha256)
+
+
+@pytest.fixture
+def meanwhile(registry: Registry) -> _Meanwhile:
+    registry._blobs = blobs = _Meanwhile(registry._blobs)
+    return blobs
+
+
+def test_a_version_that_is_deleted_while_it_is_rolled_back_to_stays_so(
+    registry: Registry, meanwhile: _Meanwhile
+) -> None:
+    first, second = registered(registry, 2)
+    for one in (first, second):
+        registry.activate(one, by="tester")
+    meanwhile.act = lambda: registry.delete(first, by="ann")
+    with pytest.raises(Conflict, match="ann has deleted it"):
+        registry.rollback(NAME, by="tester")
+    live = registry.active(NAME)
+    assert (registry.get(first).is_deleted, live and live.version_id) == (True, second)
+
+
+def test_a_version_that_is_deleted_while_it_is_activated_is_back(
+    registry: Registry, meanwhile: _Meanwhile
+) -> None:
+    (only,) = registered(registry, 1)
+    meanwhile.act = lambda: registry.delete(only, by="ann")
+    registry.activate(only, by="tester")
+    version = registry.get(only)
+    assert (version.status, version.is_deleted) == ("production", False)
+    deeds = [entry.deed for entry in registry.history(only).entries]
+    assert deeds == ["activated", "deleted", "registered"]
+
+
+def test_nothing_live_is_ever_deleted(registry: Registry) -> None:
+    ids = registered(registry, 4)
+
+    def act(index: int) -> object:
+        one = ids[index // 2 % len(ids)]
+        return registry.delete(one, by="a") if index % 2 else registry.activate(one, by="b")
+
+    results = race(24, act)
+    assert all(not isinstance(result, Exception) or isinstance(result, Conflict) for result in results)
+    active = registry.active(NAME)
+    assert active is not None
+    assert not registry.get(active.version_id).is_deleted
+    for one in ids:
+        deeds = [entry.deed for entry in registry.history(one).entries]
+        deletions = sum(deed == "deleted" for deed in deeds)
+        assert deletions <= 1 + sum(deed == "activated" for deed in deeds)

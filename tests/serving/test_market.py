@@ -14,10 +14,19 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
 
 from shared.access.identity import Caller
 from shared.config import load_settings
-from shared.errors import Conflict, EngineError, NotEnoughCandles, PlatformUnavailable, UpstreamUnavailable
+from shared.errors import (
+    Conflict,
+    EngineError,
+    NotEnoughCandles,
+    PackageRefused,
+    PlatformUnavailable,
+    UpstreamUnavailable,
+)
 from shared.features import feature_set
 from shared.instance import Instance
 from shared.market.candles import Candles
@@ -26,6 +35,8 @@ from shared.market.symbols import SYMBOL_PATTERN
 from shared.monitoring.warehouse import TABLE, row_of
 from shared.platform.connect import connect
 from shared.platform.ports import Event
+from shared.registry import Package, Scorer, build_examples
+from shared.registry.package import PROFILE
 from shared.serving import MarketPredictor, Publisher, SymbolPrediction
 from shared.serving.market import MAX_ROWS
 from shared.serving.publisher import TOPIC
@@ -280,6 +291,40 @@ def test_models_of_different_features_at_once_give_each_its_own_answer(setting: 
         found = setting.predict(model=version.id)
         assert (found.probability, found.feature_set_hash) == (expected, core.hash)
         assert setting.predict().probability == technical != expected
+
+
+def silent_for(row: NDArray[np.float32]) -> Package:
+    """A model that gives no number for this row."""
+    nodes = [
+        helper.make_node("Sub", ["input", "row"], ["apart"]),
+        helper.make_node("ReduceL2", ["apart"], ["distance"], axes=[1]),
+        helper.make_node("Log", ["distance"], ["logarithm"]),
+        helper.make_node("Concat", ["logarithm", "logarithm"], ["both"], axis=1),
+        helper.make_node("Softmax", ["both"], ["probabilities"], axis=1),
+    ]
+    ports = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", width])
+        for name, width in (("input", row.shape[1]), ("probabilities", 2))
+    ]
+    graph = helper.make_graph(nodes, "silent", ports[:1], ports[1:], [numpy_helper.from_array(row, "row")])
+    onnx = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    model, made = onnx.SerializeToString(), market_package()
+    rows = np.arange(100, dtype=np.float32)[:, np.newaxis] + np.zeros_like(row)
+    return Package.build(
+        made.manifest.model_copy(update={"files": {}}),
+        model=model,
+        examples=build_examples(Scorer(model), rows),
+        profile=made.file(PROFILE),
+        report=b"",
+    )
+
+
+def test_what_is_no_number_is_no_signal(setting: Setting) -> None:
+    package = silent_for(last_row(candles(200)))
+    version = setting.instance.registry.register(package, created_by="test")
+    with pytest.raises(PackageRefused, match=rf"{version.id} gives \[nan, nan\]"):
+        setting.predict(model=version.id)
+    assert setting.events.kept == []
 
 
 def test_the_rows_in_memory_are_bounded(setting: Setting) -> None:

@@ -256,6 +256,77 @@ def test_unknown_versions_are_not_found(setting: Setting) -> None:
         setting.get("market-signal-v7")
 
 
+def test_a_deleted_version_is_refused_with_who_deleted_it_and_the_way_back(setting: Setting) -> None:
+    setting.registry.delete("market-signal-v2", by="ann@example.com")
+    with pytest.raises(NotFound, match=r"market-signal-v2 was deleted by ann@example\.com .* brings it back"):
+        setting.get("market-signal-v2")
+    assert "model.onnx" not in setting.blobs.read
+    setting.registry.activate("market-signal-v2", by="test", reason="after all")
+    assert setting.get("market-signal-v2").version_id == "market-signal-v2"
+
+
+def test_an_instance_that_holds_a_version_forgets_it_when_it_is_deleted(setting: Setting) -> None:
+    setting.get("market-signal-v2")
+    setting.registry.delete("market-signal-v2", by="test")
+    setting.clock.seconds += CACHE_SECONDS
+
+    async def ask() -> list[LoadedModel | BaseException]:
+        asked = (setting.models.get("market-signal-v2") for _ in range(4))
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    first = setting.run(ask())
+    assert isinstance(first[0], NotFound)  # the others may have been served while it looked
+    assert all(isinstance(found, NotFound) for found in setting.run(ask()))
+    assert "market-signal-v2" not in setting.models.memory.versions
+
+
+def test_whether_a_version_was_deleted_costs_one_read_a_cache_time(setting: Setting) -> None:
+    setting.get("market-signal-v2")
+    setting.blobs.read.clear()
+    reads = setting.documents.reads
+    for _ in range(10):
+        setting.get("market-signal-v2")
+    assert setting.documents.reads == reads
+    setting.clock.seconds += CACHE_SECONDS
+    for _ in range(10):
+        setting.get("market-signal-v2")
+    assert (setting.documents.reads, setting.blobs.read) == (reads + 1, [])
+
+
+def test_a_version_that_cannot_be_looked_up_serves_on_where_it_is_loaded(setting: Setting) -> None:
+    setting.get("market-signal-v1")
+    setting.clock.seconds += CACHE_SECONDS
+    setting.documents.is_down = True
+    assert setting.get("market-signal-v1").version_id == "market-signal-v1"
+
+    def come_back() -> None:
+        setting.documents.is_down = next(is_down)
+
+    is_down = iter([True, False, False])
+    setting.documents.when_asked = come_back
+    with pytest.raises(PlatformUnavailable):  # not loaded, whoever may have deleted it
+        setting.get("market-signal-v2")
+
+
+@pytest.mark.parametrize("is_loaded", [True, False])
+def test_a_deleted_version_stands_in_for_no_refused_one(setting: Setting, *, is_loaded: bool) -> None:
+    setting.get()
+    setting.activate_second()
+    spoil(setting.home, market_package(1), "model.onnx")
+    assert setting.later().version_id == "market-signal-v1"
+    setting.registry.delete("market-signal-v1", by="test")
+    if not is_loaded:
+        setting.restart()
+    with pytest.raises(PackageRefused, match=r"model\.onnx"):
+        setting.later()
+
+
+@pytest.mark.parametrize("version", ["market-signal-v0", "market-signal-v02", "-v1", "../x-v1"])
+def test_what_has_the_form_of_a_version_is_never_taken_for_a_name(setting: Setting, version: str) -> None:
+    with pytest.raises(NotFound):
+        setting.get(version)
+
+
 class Broken:
     """Events that can't be published."""
 

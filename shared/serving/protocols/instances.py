@@ -78,7 +78,7 @@ class InvocationsBody(Body):
     dataframe_records: Instances | None = None
     instances: Instances | None = None
     inputs: dict[str, list[Any]] | Instances | None = None
-    _cells: list[list[str]] | None = PrivateAttr(None)
+    _cells: list[list[str]] = PrivateAttr([])  # of CSV
 
     @classmethod
     def is_needed(cls) -> bool:
@@ -91,22 +91,20 @@ class InvocationsBody(Body):
             body._cells = _cells(content)
             return body
         body = cls.model_validate_json(content or b"{}")
-        given = [name for name in cls.model_fields if getattr(body, name) is not None]
+        given = [name for name in body.model_fields_set if getattr(body, name) is not None]
         if len(given) != 1:
-            found = ", ".join(given) or "none"
+            found = ", ".join(sorted(given)) or "none"
             raise faulty("", f"must have exactly one of {', '.join(cls.model_fields)}, found {found}")
         return body
 
     @property
     def rows(self) -> Sequence[Any]:
         """As many as the call counts for."""
-        if self._cells is not None:
-            return self._cells[1:]
         if self.dataframe_split is not None:
             return self.dataframe_split.data
         if isinstance(self.inputs, dict):
             return next(iter(self.inputs.values()), [])
-        return self.dataframe_records or self.instances or self.inputs or []
+        return self.dataframe_records or self.instances or self.inputs or self._cells[1:]
 
     def given(self, columns: Columns) -> tuple[list[Any], Place]:
         """The rows, and where the request has them.
@@ -114,15 +112,16 @@ class InvocationsBody(Body):
         Raises:
             InvalidInput: rows and names of columns that don't go together.
         """
-        if self._cells is not None:
-            return _of_cells(self._cells, columns), Place("")
         if self.dataframe_split is not None:
             split, pointer = self.dataframe_split, "/dataframe_split"
             return _under(split.columns, split.data, pointer), Place(f"{pointer}/data")
         if isinstance(self.inputs, dict):
             return _by_rows(self.inputs), ColumnPlace("/inputs")
-        name = next(name for name in type(self).model_fields if getattr(self, name) is not None)
-        return _named(getattr(self, name), columns, f"/{name}"), Place(f"/{name}")
+        for name in ("dataframe_records", "instances", "inputs"):
+            rows = getattr(self, name)
+            if rows is not None:
+                return _named(rows, columns, f"/{name}"), Place(f"/{name}")
+        return _of_cells(self._cells, columns), Place("")
 
 
 def _named(rows: Sequence[Any], columns: Columns, pointer: str) -> list[Any]:
@@ -165,7 +164,7 @@ def _cells(content: bytes) -> list[list[str]]:
 
 def _of_cells(cells: Sequence[Sequence[str]], columns: Columns) -> list[Any]:
     names = [name.strip() for name in cells[0]]
-    by_name = {column.name: column for column in columns.columns}
+    by_name = columns.by_name
     rows = _under(names, cells[1:], "")
     return [
         {name: value_of(by_name[name], text) if name in by_name else text for name, text in row.items()}

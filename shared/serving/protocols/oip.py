@@ -77,7 +77,8 @@ class InferBody(_Part):
             )
         length = _json_length(headers, len(content))
         body = cls.model_validate_json(content[:length])
-        body._tail = content[length:]  # noqa: SLF001 - its own
+        if length < len(content):
+            body._tail = content[length:]  # noqa: SLF001 - its own
         return body
 
     @property
@@ -171,6 +172,6 @@ def _json_length(headers: Mapping[bytes, bytes], whole: int) -> int:
 
 
 def _refuse_unknown_ways(parameters: Mapping[str, Any], pointer: str) -> None:
-    for name, instead in _REFUSED.items():
-        if name in parameters:
-            raise faulty(f"{pointer}/parameters/{name}", f"isn't supported: {instead}")
+    for name in parameters:
+        if name in _REFUSED:
+            raise faulty(f"{pointer}/parameters/{name}", f"isn't supported: {_REFUSED[name]}")

@@ -16,7 +16,7 @@ from shared.serving.loaded import LoadedModel
 from shared.serving.protocols.oip import InferAnswer, InferBody, InputTensor, OutputAnswer
 from shared.serving.protocols.oip_answers import ModelMetadata, TensorShape
 from shared.serving.protocols.tensors import Datatype, bytes_of_texts, faulty
-from shared.serving.tabular import Place, Scored, refused
+from shared.serving.tabular import MAX_ERRORS, Place, Scored, refused
 from shared.tabular import Column, Columns
 from shared.tabular.codes import expected_code
 
@@ -90,9 +90,9 @@ def codes(body: InferBody, columns: Columns) -> NDArray[np.float32]:
     (values,) = body.values()
     with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused for it
         x = np.array(values, np.float64).astype(np.float32).reshape(tensor.shape)
-    errors = list(_complaints(columns, x))
-    if errors:
-        raise refused(errors)
+    wrong = np.flatnonzero(~columns.code_check.good(x))
+    if len(wrong):  # a request may have a million: no more words are made than are told
+        raise refused(_complaints(columns, x, wrong[:MAX_ERRORS]), count=len(wrong))
     return x
 
 
@@ -103,7 +103,7 @@ def rows(body: InferBody, columns: Columns) -> tuple[list[dict[str, Any]], Tenso
     Raises:
         InvalidInput: tensors that don't fit together or the columns.
     """
-    by_name = {column.name: column for column in columns.columns}
+    by_name = columns.by_name
     place = TensorPlace(tensors={tensor.name: n for n, tensor in enumerate(body.inputs)})
     count = body.inputs[0].shape[0]
     for number, tensor in enumerate(body.inputs):
@@ -119,14 +119,14 @@ def rows(body: InferBody, columns: Columns) -> tuple[list[dict[str, Any]], Tenso
     return [dict(zip(named, row, strict=True)) for row in zip(*named.values(), strict=True)], place
 
 
-def answer(body: InferBody, name: str, scored: Scored, request_id: str) -> tuple[InferAnswer, bytes]:
-    """The answer, and the bytes that follow its JSON.
-
-    Raises:
-        InvalidInput: outputs that there aren't.
+def answer(
+    wanted: Mapping[str, bool], name: str, id: str | None, scored: Scored, request_id: str
+) -> tuple[InferAnswer, bytes]:
+    """The answer of the outputs that are `wanted`, and the bytes that follow its JSON. `name` is what the
+    caller calls the model, `id` the request.
     """
     outputs, tail = [], b""
-    for output, is_binary in body.wanted(OUTPUTS).items():
+    for output, is_binary in wanted.items():
         shape, datatype, values = _output(output, scored)
         if not is_binary:
             data = values if isinstance(values, list) else values.ravel().tolist()
@@ -139,7 +139,7 @@ def answer(body: InferBody, name: str, scored: Scored, request_id: str) -> tuple
     told = InferAnswer(
         model_name=name,
         model_version=version_of(scored.model),
-        id=body.id,
+        id=id,
         parameters={"model_id": scored.model.version_id, "request_id": request_id},
         outputs=outputs,
     )
@@ -160,7 +160,7 @@ def _datatype(column: Column) -> Datatype:
 def _output(name: str, scored: Scored) -> tuple[list[int], str, list[str] | NDArray[np.float32]]:
     if name == PROBABILITIES:
         return list(scored.probabilities.shape), "FP32", scored.probabilities
-    texts = list(scored.labels if name == LABEL else scored.prediction_ids)
+    texts = [one.label if name == LABEL else one.prediction_id for one in scored.predictions]
     return [len(texts)], "BYTES", texts
 
 
@@ -195,9 +195,9 @@ def _values(column: Column, tensor: InputTensor, values: Sequence[Any]) -> Seque
     return [nearest.get(value, value) for value in values]
 
 
-def _complaints(columns: Columns, x: NDArray[np.float32]) -> Iterator[FieldError]:
-    """The codes that no row has, in the order of the data."""
-    for place in np.flatnonzero(~columns.code_check.good(x)).tolist():
+def _complaints(columns: Columns, x: NDArray[np.float32], places: NDArray[np.intp]) -> Iterator[FieldError]:
+    """Of the codes at these places, which no row has."""
+    for place in places.tolist():
         column, code = columns.columns[place % len(columns)], float(x.flat[place])
         found = "nothing" if math.isnan(code) else f"{code:g}"
         yield FieldError(

@@ -33,13 +33,12 @@ def values_of_json(datatype: Datatype, data: Sequence[Any], count: int, pointer:
     Raises:
         InvalidInput: not `count` elements of this datatype.
     """
-    values = list(_flat(data)) if any(isinstance(value, list) for value in data) else list(data)
+    values = list(_flat(data)) if list in map(type, data) else data
     _require_count(len(values), count, pointer)
     is_one = _CHECKS[datatype[:2]]
-    wrong = [place for place, value in enumerate(values) if value is not None and not is_one(value)]
-    if wrong:
-        place = wrong[0]
-        raise faulty(f"{pointer}/{place}", f"must be {datatype}, found {str(values[place])[:60]!r}")
+    for place, value in enumerate(values):
+        if value is not None and not is_one(value):
+            raise faulty(f"{pointer}/{place}", f"must be {datatype}, found {str(value)[:60]!r}")
     return [None if value != value else value for value in values]
 
 
@@ -109,7 +108,7 @@ def _is_integer(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return _is_integer(value) or (isinstance(value, float) and not math.isinf(value))
+    return (isinstance(value, float) and not math.isinf(value)) or _is_integer(value)
 
 
 _CHECKS: Final[Mapping[str, Callable[[Any], bool]]] = {
