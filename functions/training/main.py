@@ -30,7 +30,9 @@ class Requested(Body):
 
 
 class RunAnswer(Answer):
-    """A run: what was asked, how far it is, how it ended. `timings` are seconds per stage."""
+    """A run: what was asked, how far it is, how it ended. `timings` are seconds per stage. `problem_version`
+    is that of the declaration it learns from, null where the problem is built in or nothing was learnt yet.
+    """
 
     run_id: str
     status: str
@@ -40,6 +42,7 @@ class RunAnswer(Answer):
     heartbeat_at: str | None
     finished_at: str | None
     attempts: int
+    problem_version: int | None
     progress: Mapping[str, Any]
     timings: Mapping[str, float]
     cancel_requested: bool

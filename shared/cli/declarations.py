@@ -34,6 +34,7 @@ def read_declaration(path: Path) -> DeclaredFile:
     """
     from shared.problems.declared import Declaration
     from shared.problems.declared.desk import check_cron_of
+    from shared.problems.declared.store import refuse_built_in
 
     terms = _terms(path)
     data = terms.pop("data", None)
@@ -42,6 +43,7 @@ def read_declaration(path: Path) -> DeclaredFile:
         terms["data"] = data
     with refusals():
         declaration = Declaration.of(terms)
+        refuse_built_in(declaration.name)
         check_cron_of(declaration)
     return DeclaredFile(path, declaration, path.parent / str(data) if is_here else None)
 

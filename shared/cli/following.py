@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 FIRST_PAUSE_SECONDS: Final = 0.05
 LONGEST_PAUSE_SECONDS: Final = 1.0
+LONG_STAGE: Final = 100
+"""A stage of so many steps is told of more than once."""
+
 PATIENCE_SECONDS: Final = 30.0
 """How long a follower keeps asking an engine that is away: it may be starting again."""
 
@@ -93,12 +96,13 @@ def _states(client: Client, work: Work, id: str) -> Iterator[Document]:
 
 
 class _Stages:
-    """One bar per stage for who watches, one line per stage elsewhere."""
+    """One bar per stage for who watches; elsewhere one line per stage, and at each tenth of a long one."""
 
     def __init__(self, output: Output, progress: Progress) -> None:
         self._output = output
         self._progress = progress
         self._tasks: dict[str, TaskID] = {"": progress.add_task("waiting", total=None, message="")}
+        self._tenth = 0
 
     def show(self, run: Document) -> None:
         now = run["progress"]
@@ -108,10 +112,17 @@ class _Stages:
         if name not in self._tasks:
             self._complete_all()
             self._tasks[name] = self._progress.add_task(name.replace("_", " "), total=None, message="")
-            if not self._output.is_watched:
-                self._output.note(f"{name.replace('_', ' ')}: {now['message']}".rstrip(": "))
+            self._tenth = 0
+            self._note(f"{name.replace('_', ' ')}: {now['message']}".rstrip(": "))
         total = now["total"] or None
+        if now["total"] >= LONG_STAGE and (tenth := 10 * now["done"] // now["total"]) > self._tenth:
+            self._tenth = tenth
+            self._note(f"{name.replace('_', ' ')}: {now['done']} of {now['total']}, {now['message']}")
         self._progress.update(self._tasks[name], completed=now["done"], total=total, message=now["message"])
+
+    def _note(self, words: str) -> None:
+        if not self._output.is_watched:
+            self._output.note(words)
 
     def _complete_all(self) -> None:
         for task in self._tasks.values():

@@ -27,6 +27,10 @@ class Estimate:
     low: float
     high: float
 
+    def less(self, amount: float) -> Estimate:
+        """The same, and both ends of its interval, lower by so much."""
+        return Estimate(self.value - amount, self.low - amount, self.high - amount)
+
     def json(self) -> dict[str, float | None]:
         """As a JSON object; what is undefined is null."""
         pairs = (("value", self.value), ("low", self.low), ("high", self.high))

@@ -90,14 +90,15 @@ def _compare_recipes(
         contest.judge.per_fold(metric, one.answers) * (-1.0 if metric in LOWER_IS_BETTER else 1.0)
         for one in (contest.winner, theirs)
     )
-    compared = compare(ours, its, task.options.cv_folds)
+    rivals = sum(one is not theirs for one in contest.candidates)
+    compared = compare(ours, its, task.options.cv_folds, best_of=max(1, rivals))
     is_same_data = manifest.dataset_fingerprint == result.dataset.fingerprint
     is_better = compared.is_significant if is_same_data else compared.difference >= 0.0
     mine, other = (one.evaluation.metrics[metric].value for one in (contest.winner, theirs))
     of = "the rows that it learnt from" if is_same_data else "other rows than it learnt from"
     why = (
         f"{metric} {mine:.4f}, the recipe of {active.version_id} {other:.4f} in the same folds, on {of}; "
-        f"p = {compared.p:.2g} by the corrected resampled t-test"
+        f"p = {compared.p:.2g} by the corrected resampled t-test, as the best of {rivals}"
     )
     return Verdict(is_better, why, active.version_id, theirs.evaluation.json())
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from shared.config import Settings
 from shared.errors import InvalidInput
@@ -15,8 +15,7 @@ from shared.platform.ports import Platform
 from shared.problems import MarketProblem, Problem, TabularProblem
 from shared.registry import Package, Registry
 from shared.training.candidates import Variant
-from shared.training.fitted import FittedModel
-from shared.training.gates import GateResult
+from shared.training.findings import Findings, Result
 from shared.training.market import run as market
 from shared.training.market.series import load_series
 from shared.training.options import TrainingRequest
@@ -28,37 +27,11 @@ from shared.training.tabular.contest import Task
 from shared.training.tabular.source import read_source
 
 
-class Told(Protocol):
-    """What a run found out, in words."""
-
-    @property
-    def warnings(self) -> Sequence[str]: ...
-    def conclusion(self) -> str: ...
-
-
-class Result(Protocol):
-    """What every kind of training gives."""
-
-    @property
-    def fitted(self) -> FittedModel: ...
-    @property
-    def findings(self) -> Told: ...
-    @property
-    def gates(self) -> Sequence[GateResult]: ...
-    @property
-    def gates_passed(self) -> bool: ...
-    @property
-    def suspected_leak(self) -> bool: ...
-    @property
-    def may_activate(self) -> bool: ...
-    def metrics(self) -> dict[str, Any]: ...
-
-
 class Learnt(Protocol):
     """A result, and what becomes of it."""
 
     @property
-    def result(self) -> Result: ...
+    def result(self) -> Result[Findings]: ...
 
     def package(self) -> Package:
         """

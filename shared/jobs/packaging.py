@@ -110,6 +110,7 @@ def _facts(
     return {
         "name": problem.model_name,
         "problem": problem.name,
+        "problem_version": problem.version,
         "kind": problem.kind.value,
         "feature_names": fitted.feature_names,
         "classes": fitted.classes,

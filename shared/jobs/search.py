@@ -23,7 +23,7 @@ from shared.problems.declared import Problems
 from shared.training.desk import SOURCE, TOPIC
 from shared.training.options import TrainingRequest
 from shared.training.runs import Run, Runs
-from shared.training.search.records import SearchRecords
+from shared.training.search.records import SearchRecords, StudyRecord
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -84,6 +84,7 @@ class SearchJob:
     def _search(self, run: Run, signals: StopSignals) -> bool:
         """Work on this task's share; whether all studies are done then, by whomever."""
         from shared.training.search.study import key_of, studies_of
+        from shared.training.search.telling import Telling
         from shared.training.tabular.contest import set_task
         from shared.training.tabular.dataset import build_dataset
         from shared.training.tabular.source import read_source
@@ -98,10 +99,17 @@ class SearchJob:
         options = request.tabular_options(self._settings, problem)
         dataset = build_dataset(problem, read_source(problem.data, self._platform.blobs))
         task = set_task(problem, options, dataset)
-        studies = studies_of(task, request.search)
-        for study in self._task.share(studies):
-            study.run(self._records, key_of(run.run_id, task), signals.check)
-        return self._records.are_done(key_of(run.run_id, task), len(studies))
+        studies, key = studies_of(task, request.search), key_of(run.run_id, task)
+        share = self._task.share(studies)
+        telling = Telling(self._records, run.run_id, self._task.index, share, key)
+        for study in share:
+
+            def check(record: StudyRecord, number: int = study.number) -> None:
+                signals.check()
+                telling(number, record)
+
+            study.run(self._records, key, check)
+        return self._records.are_done(key, len(studies))
 
     def _end(self, run_id: str, why: str) -> None:
         """Say that the search has ended, then have the run trained: again if need be, it starts once."""

@@ -18,7 +18,7 @@ from shared.config import Settings, load_settings
 from shared.errors import Conflict, DependencyError, EngineError
 from shared.jobs.reporter import Reporter
 from shared.jobs.task import Exit, Stopped, Task
-from shared.jobs.tracking import Trained, track
+from shared.jobs.tracking import catch_up
 from shared.logs import LOGGER, configure_logs
 from shared.platform.connect import connect
 from shared.platform.ports import Event, Platform
@@ -28,7 +28,7 @@ from shared.training.options import TrainingRequest
 from shared.training.runs import Run, Runs, RunStatus
 
 if TYPE_CHECKING:
-    from shared.jobs.learning import Result
+    from shared.training.findings import Findings, Result
 
 FINISHED: Final = "training.finished"
 SOURCE: Final = "//mlengine/training"
@@ -47,14 +47,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a run ends. `is_recorded`: the run's document says so already; `trained` is what it has made."""
+    """How a run ends. `is_recorded`: the run's document says so already."""
 
     status: RunStatus
     exit: Exit = Exit.DONE
     result: dict[str, Any] | None = None
     error: str | None = None
     is_recorded: bool = False
-    trained: Trained | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +70,8 @@ class TrainingJob:
         self._settings = settings
         self._platform = platform
         self._task = task
-        self._runs = Runs(platform.documents, platform.now, wall=platform.wall)
+        is_tracked = bool(settings.mlflow_tracking_uri)
+        self._runs = Runs(platform.documents, platform.now, wall=platform.wall, is_tracked=is_tracked)
         self._problems = Problems(platform.documents)
 
     def work_on(self, run_id: str) -> Exit:
@@ -85,6 +85,7 @@ class TrainingJob:
             return Exit.TRY_AGAIN if error.retryable else self._task.settled(Exit.of(error))
         if run.status.has_ended:
             LOGGER.info("training has ended before", extra={"facts": {**facts, "status": run.status}})
+            catch_up(self._settings, self._runs, self._registry(), run_id)
             return Exit.DONE
         with Reporter(self._runs, run_id, worker, clock=time.monotonic) as report:
             outcome = self._outcome(run, worker, report)
@@ -96,8 +97,8 @@ class TrainingJob:
                 report.hand_back(outcome.why, self._task.pause_seconds)
                 return Exit.TRY_AGAIN
             how = self._end(run_id, worker, outcome, report.timings)
-        if outcome.trained is not None and how is not Exit.TRY_AGAIN:
-            track(self._settings, run_id, outcome.trained, report.timings)
+        if how is not Exit.TRY_AGAIN:
+            catch_up(self._settings, self._runs, self._registry(), run_id)
         return how
 
     def _outcome(self, run: Run, worker: str, report: Reporter) -> Ending | HandedBack:
@@ -151,6 +152,7 @@ class TrainingJob:
 
         request = TrainingRequest.from_data(run.request, self._problems)
         problem = self._problems.get(request.problem)
+        self._runs.learns_from(run.run_id, worker, problem.version)
         learnt = learn(problem, request, self._settings, self._platform, report, run_id=run.run_id)
         result = learnt.result
         report("export", 0, 1, "proving that the exported model answers as the fitted one")
@@ -177,8 +179,7 @@ class TrainingJob:
                 reason=f"run {run.run_id}: all gates passed; {verdict.why}",
                 also=lambda: [self._runs.success(run.run_id, worker, timings=report.timings, result=facts)],
             )
-        trained = Trained(package, version.id, activated)
-        return Ending(status, result=facts, is_recorded=activated, trained=trained)
+        return Ending(status, result=facts, is_recorded=activated)
 
     def _registry(self) -> Registry:
         p = self._platform
@@ -192,7 +193,7 @@ class TrainingJob:
             LOGGER.warning("event not sent", extra={"facts": {"topic": FINISHED, "why": str(error)}})
 
 
-def _facts(result: Result) -> dict[str, Any]:
+def _facts(result: Result[Findings]) -> dict[str, Any]:
     return {
         "algorithm": result.fitted.algorithm,
         "metrics": result.metrics(),

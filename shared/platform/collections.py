@@ -47,6 +47,16 @@ def _undescribed(data: Data) -> Data:
     return {**_of_everybody(data), "description": "", "tags": [], "deleted_at": None, "deleted_by": None}
 
 
+def _of_no_declaration(data: Data) -> Data:
+    """Runs from before they said which version of a declaration they learn from."""
+    return {**data, "problem_version": None}
+
+
+def _of_no_tracking(data: Data) -> Data:
+    """Runs from before it was kept whether a tracking server is to be told of them."""
+    return {**data, "track_from": None}
+
+
 def _of_items(data: Data) -> Data:
     """Tasks from before files were scored: of symbols."""
 
@@ -68,7 +78,7 @@ COLLECTIONS: Final[Mapping[str, Collection]] = MappingProxyType(
         "model-history": Collection("what was done to each version"),
         "uploads": Collection("models that users have uploaded: what they sent, and what became of it"),
         "problems": Collection("problems that were declared, with the names of their data"),
-        "runs": Collection("training runs"),
+        "runs": Collection("training runs", migrations=(_of_no_declaration, _of_no_tracking)),
         "searches": Collection("what the studies of a search for hyper-parameters have tried"),
         "scorings": Collection("scorings of symbols or of files: what was asked, and how they ended"),
         "scoring-tasks": Collection("how far each task of a scoring is", migrations=(_of_items,)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -14,6 +15,13 @@ from shared.tabular.columns import Category
 Metric: TypeAlias = Literal["auc", "accuracy", "f1", "log_loss", "brier", "rank_ic"]
 
 LOWER_IS_BETTER: frozenset[str] = frozenset({"log_loss", "brier"})
+
+
+def merit(value: float, metric: str) -> float:
+    """Higher is better; what is undefined is worst."""
+    if math.isnan(value):
+        return -math.inf
+    return -value if metric in LOWER_IS_BETTER else value
 
 
 class Kind(StrEnum):
@@ -84,7 +92,8 @@ class Problem:
     """What to learn, and what counts as having learnt it: what every kind of problem has.
 
     The last of `classes` is the positive one where there are two. `schedule` is cron, UTC; none where it is
-    empty. An AUC above `leak_auc` is taken for a leak until a human says otherwise.
+    empty. An AUC above `leak_auc` is taken for a leak until a human says otherwise. `version` counts what was
+    declared under the name; a built-in problem has none: the code's revision says which it is.
     """
 
     kind: ClassVar[Kind]
@@ -98,6 +107,7 @@ class Problem:
     gates: tuple[Gate, ...]
     leak_auc: float
     schedule: str
+    version: int | None = None
 
     def __post_init__(self) -> None:
         names = [name for name, *_ in self.variants()]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from shared.platform.ports import Event, Events, Jobs, JobState, NewId, Now
-from shared.training.runs import Run, RunPage, Runs, RunStatus
+from shared.training.runs import Run, RunPage, RunProgress, Runs, RunStatus
 from shared.training.search.records import SearchRecords
 
 TOPIC: Final = "training.requested"
@@ -57,8 +57,9 @@ class TrainingDesk:
         if run.status.has_ended:
             return
         if is_searched(run) and self.searches.ending(run_id) is None:
-            tasks = run.request["search"].get("tasks", 1)
-            self.jobs.start(SEARCH, ["--run", run_id], execution_id=_searching(run_id), task_count=tasks)
+            self.jobs.start(
+                SEARCH, ["--run", run_id], execution_id=_searching(run_id), task_count=_tasks_of(run)
+            )
         else:
             self.jobs.start(JOB, ["--run", run_id], execution_id=run_id)
 
@@ -95,18 +96,30 @@ class TrainingDesk:
         return self.status(run_id)
 
     def _searched(self, run: Run) -> Run:
-        """A run that waits: for its event, or for its search, which may be gone."""
+        """A run that waits: for its event, or for its search, which may be gone. While that is under way the
+        run is shown as running, with how far the search is; its document is the training's alone.
+        """
         if not is_searched(run) or self.searches.ending(run.run_id) is not None:
             return run
         search = self.jobs.status(_searching(run.run_id))
         if search.state in (JobState.FAILED, JobState.CANCELLED):
             return self.runs.reconcile(run.run_id, search)
-        return run
+        told = self.searches.told(run.run_id, _tasks_of(run))
+        if told is None:
+            return run
+        progress = RunProgress(SEARCH, told.done, told.total, told.words)
+        return replace(run, status=RunStatus.RUNNING, progress=progress)
 
 
 def is_searched(run: Run) -> bool:
     """Whether hyper-parameters are searched for before the run is trained."""
     return run.request.get("search") is not None
+
+
+def _tasks_of(run: Run) -> int:
+    """How many tasks share its search."""
+    tasks: int = run.request["search"].get("tasks", 1)
+    return tasks
 
 
 def _searching(run_id: str) -> str:

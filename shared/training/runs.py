@@ -1,14 +1,15 @@
 """Run documents: what became of every training run. Light: no training library is imported.
 
 A run is queued, then running, then ends as succeeded, rejected (trained, but its gates didn't pass),
-failed or cancelled; what has ended never changes again. Every change is a compare-and-swap.
+failed or cancelled; what has ended never changes again, but for whether it was told to a tracking server.
+Every change is a compare-and-swap.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
@@ -59,7 +60,9 @@ class Run:
 
     `heard_at` is the last heartbeat on the machine's clock, which differs from the engine's in a replay.
     `worker` is the process at work: another one that takes over (a retry) puts its own name there.
+    `problem_version` is that of the declaration that is learnt from; a built-in problem has none.
     `result` has the version id, the metrics and the gates; `error` says why it failed, for people.
+    `track_from` is when a tracking server may be told of it, on the machine's clock; None: needn't, or was.
     """
 
     run_id: str
@@ -72,16 +75,18 @@ class Run:
     finished_at: str | None = None
     worker: str | None = None
     attempts: int = 0
+    problem_version: int | None = None
     progress: RunProgress = RunProgress()
     timings: Mapping[str, float]
     cancel_requested: bool = False
     error: str | None = None
     result: Mapping[str, Any] | None = None
+    track_from: str | None = None
     seq: int = 0
 
     def json(self) -> dict[str, Any]:
         """The run for its readers."""
-        hidden = ("heard_at", "worker", "seq")
+        hidden = ("heard_at", "worker", "track_from", "seq")
         return {key: value for key, value in _to_data(self).items() if key not in hidden}
 
 
@@ -94,11 +99,16 @@ class RunPage:
 class Runs:
     """The collection of run documents."""
 
-    def __init__(self, documents: Documents, now: Now, *, wall: Now | None = None) -> None:
-        """Whether workers have fallen silent is seen on the clock `wall`, the same as `now` unless given."""
+    def __init__(
+        self, documents: Documents, now: Now, *, wall: Now | None = None, is_tracked: bool = False
+    ) -> None:
+        """Whether workers have fallen silent is seen on the clock `wall`, the same as `now` unless given.
+        Of runs that end with a result here a tracking server is to be told if `is_tracked`.
+        """
         self._documents = documents
         self._now = now
         self._wall = wall or now
+        self._is_tracked = is_tracked
 
     def create(self, run_id: str, request: Mapping[str, Any]) -> Run:
         """Record a queued run. Asking again with the same id and request gives the run that is there.
@@ -161,6 +171,20 @@ class Runs:
                 heartbeat_at=self._time(),
                 heard_at=_text(self._wall()),
             )
+
+        return self._change(run_id, change)
+
+    def learns_from(self, run_id: str, worker: str, problem_version: int | None) -> Run:
+        """Say which version of its problem's declaration the run learns from.
+
+        Raises:
+            Conflict: the run has ended, or another worker has it: stop.
+        """
+
+        def change(run: Run) -> Run:
+            _must_have(run, worker)
+            is_said = run.problem_version == problem_version
+            return run if is_said else replace(run, problem_version=problem_version)
 
         return self._change(run_id, change)
 
@@ -227,6 +251,34 @@ class Runs:
 
         return self._change(run_id, change)
 
+    def to_track(self, *, limit: int) -> Sequence[Run]:
+        """Some of the runs that a tracking server may be told of now, those that wait longest first."""
+        page = self._documents.query(
+            COLLECTION,
+            where=[Filter("track_from", "<=", _text(self._wall()))],
+            order_by=[Order("track_from")],
+            limit=limit,
+        )
+        return [_from_data(document.data) for document in page.documents]
+
+    def lend_tracking(self, run_id: str, *, seconds: float, is_own: bool = False) -> bool:
+        """Whether the caller is the one to tell a tracking server of the run, for so long. Others wait until
+        then; one whose own run it is, doesn't wait for an attempt of itself that was killed.
+        """
+        now = self._wall()
+        until = _text(now + timedelta(seconds=seconds))
+
+        def change(run: Run) -> Run:
+            is_due = run.track_from is not None and (is_own or run.track_from <= _text(now))
+            return replace(run, track_from=until) if is_due else run
+
+        return self._change(run_id, change).track_from == until
+
+    def settle_tracking(self, run_id: str, *, is_done: bool) -> None:
+        """The tracking server was told, or is still to be."""
+        track_from = None if is_done else _text(self._wall())
+        self._change(run_id, lambda run: replace(run, track_from=track_from))
+
     def reconcile(self, run_id: str, job: JobStatus) -> Run:
         """End a run whose process is gone without having said so, by what the job platform knows of it."""
 
@@ -249,7 +301,9 @@ class Runs:
         return (now - datetime.fromisoformat(heard)).total_seconds() > SILENCE_SECONDS
 
     def _ended(self, run: Run, status: RunStatus, **changes: Any) -> Run:
-        return replace(run, status=status, finished_at=self._time(), **changes)
+        is_tracked = self._is_tracked and changes.get("result") is not None
+        track_from = _text(self._wall()) if is_tracked else None
+        return replace(run, status=status, finished_at=self._time(), track_from=track_from, **changes)
 
     def _change(self, run_id: str, change: Callable[[Run], Run]) -> Run:
         """Compare-and-swap; `change` gives the run itself where there is nothing to change."""

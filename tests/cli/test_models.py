@@ -42,6 +42,14 @@ def test_a_model_is_shown_with_metrics_beside_baselines_candidates_and_gates(
     assert any(line.startswith("✓ enough_blocks Shown") for line in shown)
 
 
+def test_a_model_tells_which_declaration_it_is_of(mlengine: Mlengine, script: Script, lines: Lines) -> None:
+    shown = answer("model")
+    declared = {**shown["manifest"], "problem": "churn", "problem_version": 3}
+    script.answers(f"GET /models/{shown['id']}", {**shown, "manifest": declared})
+    told = lines(mlengine("models", "show", shown["id"]).stdout)
+    assert "problem churn, version 3 of what was declared" in told
+
+
 def test_undefined_metrics_are_shown_as_such(mlengine: Mlengine, script: Script) -> None:
     document = answer("model")
     undefined = {"value": None, "low": None, "high": None}

@@ -136,6 +136,25 @@ def test_a_wrong_file_is_refused_in_its_own_terms(run: Run, text: str, said: str
     assert said in " ".join(result.stderr.split())
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("activate", "in the routes of models"),
+        ("uploads", "in the routes of models"),
+        ("heart_disease", "built in"),
+    ],
+)
+@pytest.mark.parametrize("word", ["check", "apply"])
+def test_a_name_that_cant_be_is_refused_before_anything_is_sent(
+    run: Run, word: str, name: str, said: str
+) -> None:
+    drafted(run)
+    change(name=name)
+    result = run("problem", word, "churn.yaml", "--json")
+    assert result.exit_code != 0
+    assert said in result.output
+
+
 def test_a_wrong_schedule_is_found_before_it_is_sent(run: Run) -> None:
     drafted(run)
     change(schedule="weekly")

@@ -59,6 +59,23 @@ def test_a_run_that_is_not_followed_is_named(mlengine: Mlengine, mlengine_json: 
     assert mlengine_json("train", "--no-follow") == (0, answer("run_queued"))
 
 
+def test_a_search_tells_how_far_it_is(mlengine: Mlengine, script: Script) -> None:
+    def searching(done: int, message: str) -> dict[str, Any]:
+        progress = {"stage": "search", "done": done, "total": 240, "message": message}
+        return {**answer("run_running"), "progress": progress}
+
+    script.answers("POST /admin/train", answer("run_queued"), status=202)
+    states = [(0, "about 10 min left"), (60, "best auc 0.8 so far; about 7 min left"), (61, "best auc 0.9")]
+    ended = {**answer("run_succeeded"), "problem_version": 3}
+    script.answers(STATUS, *(searching(*state) for state in states), ended)
+    result = mlengine("train", "--problem", "churn", "--search", "40")
+    assert [line for line in result.stderr.splitlines() if line.startswith("search")] == [
+        "search: about 10 min left",
+        "search: 60 of 240, best auc 0.8 so far; about 7 min left",
+    ]
+    assert "declared version 3" in " ".join(result.stdout.split())
+
+
 def test_a_run_is_followed_to_its_end(
     mlengine: Mlengine, training: Callable[[str], None], lines: Lines
 ) -> None:

@@ -7,10 +7,12 @@ import httpx
 import pytest
 from pyarrow import parquet
 
+from shared.errors import InvalidInput
+from shared.registry.versions import TRAINED
 from shared.tabular.table import read_table
 from tests.functions.engine import KEY, Engine, ok, pointers, problem
 from tests.problems.declarations import CHURN, csv, declaration
-from tests.tabular_packages import active_tabular
+from tests.tabular_packages import active_tabular, tabular_package
 
 CSV = {**KEY, "content-type": "text/csv"}
 PARQUET = {**KEY, "content-type": "application/vnd.apache.parquet"}
@@ -106,8 +108,8 @@ def test_rows_that_dont_fit_refuse_the_file_or_are_left_out(engine: Engine) -> N
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "can't be read as csv"),
-        (b"\xff\xfe", "can't be read as csv"),
+        (b"", "The file is empty"),
+        (b"\xff\xfe", "UTF-8"),
         (b"months,fee\n1,2\n", "lacks columns: left"),
         (b"left,left\nno,yes\n", "two columns of one name"),
         (b"months,left\n1,no\n2,no\n3,no\n4,no\n5,no\n", "leaves has 0"),
@@ -196,6 +198,23 @@ def test_a_wrong_declaration_is_named_in_its_own_terms(
 
 def test_a_schedule_that_never_fires_is_refused(engine: Engine) -> None:
     assert "five fields" in problem(put(engine, schedule="weekly"), 422, "invalid-input")["detail"]
+
+
+@pytest.mark.parametrize("name", ["activate", "upload", "uploads", "churn_v2"])
+def test_a_name_that_no_model_can_have_is_refused_before_anything_is_trained(
+    engine: Engine, name: str
+) -> None:
+    refused = problem(put(engine, name=name), 422, "invalid-input")
+    assert pointers(refused) == ["/name"]
+    with pytest.raises(InvalidInput) as caught:
+        engine.instance.registry.require_free(name.replace("_", "-"), origin=TRAINED, owner=None)
+    assert caught.value.detail in refused["detail"]
+
+
+def test_the_name_of_a_model_that_was_uploaded_is_taken(engine: Engine) -> None:
+    package = tabular_package(name="churn", origin="uploaded", gates=(), gates_passed=False)
+    engine.instance.registry.register(package, created_by="ada", owner="u1")
+    assert "another model" in problem(put(engine), 409, "conflict")["detail"]
 
 
 def test_names_are_its_own(engine: Engine) -> None:

@@ -216,6 +216,7 @@ def ask_registry(parts: Parts) -> None:
 def ask_training(parts: Parts) -> None:
     for status in any_of(RunStatus.QUEUED):
         Runs(parts.documents, lambda: NOW).list(status=status)
+    Runs(parts.documents, lambda: NOW).to_track(limit=1)
     Problems(parts.documents).names()
 
 

@@ -156,6 +156,22 @@ def test_the_live_recipe_is_fitted_again_and_one_that_is_far_worse_loses_its_pla
     assert found["activated"]
 
 
+def test_the_best_of_several_must_be_better_than_the_luckiest_of_them(
+    settings: Settings, platform: Platform, registry: Registry
+) -> None:
+    """The best of four must show more than one that stood alone."""
+    _live(registry, "heart-disease-v1", algorithm="lightgbm", hyper_parameters={"n_estimators": 8})
+    alone = _result(_work(settings, platform, "r2"))["champion"]
+    several = _result(_work(settings, platform, "r3", candidates=None))["champion"]
+    assert "as the best of 1" in alone["why"]
+    assert "as the best of 4" in several["why"]
+    assert _p(several["why"]) > _p(alone["why"])
+
+
+def _p(why: str) -> float:
+    return float(why.partition("p = ")[2].split()[0])
+
+
 def test_on_other_rows_an_equal_recipe_takes_the_place_and_a_better_one_keeps_it(
     settings: Settings, platform: Platform, registry: Registry
 ) -> None:

@@ -97,7 +97,9 @@ def test_the_canonical_form_says_the_same_with_all_defaults_in_it() -> None:
     ("changes", "pointer", "said"),
     [
         ({"name": "Churn"}, "/name", "must match"),
-        ({"name": "churn_v2"}, "/name", "version's id"),
+        ({"name": "churn_v2"}, "/name", "like a version"),
+        ({"name": "uploads"}, "/name", "means something else in the routes of models"),
+        ({"title": "x" * 201}, "/title", "must have at most 200 characters"),
         ({"name": "c" * 49}, "/name", "must match"),
         ({"tittle": 1}, "/tittle", "is 'title' meant?"),
         ({"columns": {}}, "/columns", "at least 1"),

@@ -47,6 +47,9 @@ NUMBERS = {"x": [str(place * place) for place in range(ROWS)]}
         ([f"2024-01-{day:02}" for day in range(1, ROWS + 1)], "a time"),
         (cycle("p", "q", "q"), "tells the target"),
         (cycle("1", "2", "1e99"), "beyond all bounds"),
+        ([f"{place},5" for place in range(ROWS)], "such as '0,5': write them as 1234.5"),
+        ([f"{place},100,000.5" for place in range(1, 1 + ROWS)], "write them as 1234.5"),
+        (cycle("$1", "$2", "3 %"), "aren't plain ones"),
         (cycle([1], [2], [3]), "it holds list"),
         (cycle(b"x", b"y", b"x"), "it holds binary"),
     ],
@@ -56,6 +59,50 @@ def test_what_nothing_can_be_learnt_from_is_left_out_and_says_why(values: list[A
     assert why in found.left_out["odd"]
     assert f"# odd is left out: {found.left_out['odd']}" in found.text
     assert list(terms(found)["columns"]) == ["x"]
+
+
+def test_a_column_whose_name_cant_be_is_left_out() -> None:
+    found = drafted({**NUMBERS, " z ": cycle("c", "d", "d", "d"), **LABEL})
+    assert "rename it" in found.left_out[" z "]
+    assert list(Declaration.of({**terms(found), "data": None}).columns) == ["x"]
+    many = {f"n{place}": ["1", "3", "2"] * 4 for place in range(2_001)}
+    with pytest.raises(InvalidInput, match="2001 columns are left, and at most 2000"):
+        drafted({**many, **LABEL}, "label")
+
+
+def test_what_was_made_of_the_target_is_left_out_and_chance_isnt() -> None:
+    rows = 120
+    finer = [str(place % 6) for place in range(rows)]
+    columns = {"x": [str(place % 7) for place in range(rows)], "finer": finer}
+    label = ["low" if one < "3" else "high" for one in finer]
+    assert (
+        "tells the target"
+        in draft(pa.table({**columns, "y": label}), name="it", data="it.csv").left_out["finer"]
+    )
+    few = {
+        "x": NUMBERS["x"],
+        "word": [f"w{place // 2}" for place in range(ROWS)],
+        "y": cycle("a", "a", "b", "b"),
+    }
+    assert draft(pa.table(few), name="it", data="it.csv", target="y").left_out == {}
+
+
+def test_numbers_with_a_few_words_say_which() -> None:
+    values = [str(place / 7) for place in range(118)] + ["unknown", "-"]
+    table = pa.table(
+        {"odd": values, "n": [str(place % 7) for place in range(120)], "y": ["a", "b", "b"] * 40}
+    )
+    assert (
+        "most of its values are numbers, and 2 aren't, such as '-'"
+        in draft(table, name="it", data="it.csv").left_out["odd"]
+    )
+
+
+@pytest.mark.parametrize("odd", ["a\0b", "a\nb", "a\x85b", "a\u2028b", "\U0001f600 \x7f", "#: {a}"])
+def test_what_doesnt_print_is_read_back_as_it_was(odd: str) -> None:
+    found = drafted({**NUMBERS, "c": cycle("u", odd, odd), "y": cycle(odd, "b", odd, odd)}, "y")
+    assert odd in terms(found)["columns"]["c"]["categories"]
+    assert odd in terms(found)["target"]["classes"]
 
 
 def test_words_with_many_values_are_no_categories() -> None:

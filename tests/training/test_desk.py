@@ -11,8 +11,8 @@ from shared.errors import AlreadyExists, NotFound, PlatformUnavailable
 from shared.platform.local.documents import SqliteDocuments
 from shared.platform.ports import Event, JobState, JobStatus
 from shared.training.desk import JOB, SEARCH, TOPIC, TrainingDesk
-from shared.training.runs import Runs, RunStatus
-from shared.training.search.records import SearchRecords
+from shared.training.runs import RunProgress, Runs, RunStatus
+from shared.training.search.records import SearchProgress, SearchRecords
 
 REQUEST = {"problem": "market_signal"}
 
@@ -200,6 +200,20 @@ def test_a_run_with_a_search_is_searched_for_first_and_then_trained(setting: Set
     setting.deliver()
     setting.deliver()
     assert setting.jobs.started == [(SEARCH, ["--run", "r1"]), (JOB, ["--run", "r1"])]
+
+
+def test_a_run_that_is_searched_for_tells_how_far_that_is(setting: Setting) -> None:
+    setting.desk.request(SEARCHING)
+    setting.deliver()
+    for task, best in ((0, 0.75), (1, None)):
+        progress = SearchProgress(metric="f1", done=3, total=10, best=best, seconds_left=100.0 + task)
+        setting.searches.tell("r1", task, progress)
+    run = setting.desk.status("r1")
+    assert run.status is RunStatus.RUNNING
+    assert run.progress == RunProgress("search", 6, 20, "best f1 0.7500 so far; about 2 min left")
+    assert setting.desk.list(limit=5, cursor=None).runs == (run,)
+    assert setting.desk.cancel("r1").status is RunStatus.CANCELLED
+    assert setting.desk.status("r1").status is RunStatus.CANCELLED
 
 
 @pytest.mark.parametrize(

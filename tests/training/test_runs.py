@@ -166,6 +166,16 @@ def test_of_many_endings_at_once_one_holds(runs: Runs) -> None:
     assert runs.get("r1").error == str(won.index(True))
 
 
+def test_a_run_says_which_declaration_it_learns_from(runs: Runs) -> None:
+    runs.create("r1", {})
+    runs.start("r1", "w1")
+    assert runs.learns_from("r1", "w1", None).problem_version is None
+    assert runs.learns_from("r1", "w1", 3).json()["problem_version"] == 3
+    with pytest.raises(Conflict, match="taken over"):
+        runs.learns_from("r1", "w2", 4)
+    assert runs.get("r1").problem_version == 3
+
+
 def test_readers_see_no_internal_fields(runs: Runs) -> None:
     runs.create("r1", REQUEST)
     shown = runs.start("r1", "w1").json()

@@ -21,13 +21,15 @@ from shared.platform.ports import Event
 from shared.problems.declared import Declaration, Problems
 from shared.problems.declared.parameters import refusal
 from shared.problems.spec import Algorithm, Candidate, Space, TabularProblem
+from shared.registry import Registry
 from shared.tabular.table import read_table
 from shared.training.options import TabularOptions, TrainingRequest
 from shared.training.runs import Runs, RunStatus
-from shared.training.search.records import SearchRecords, SearchRequest, StudyRecord, Trial
+from shared.training.search.records import SearchProgress, SearchRecords, SearchRequest, StudyRecord, Trial
 from shared.training.search.searched import searched
 from shared.training.search.spaces import SPACES, propose, space_of
 from shared.training.search.study import SEARCHED, key_of, studies_of
+from shared.training.search.telling import Telling
 from shared.training.tabular.contest import Task, compete, set_task
 from shared.training.tabular.dataset import build_dataset
 from tests.problems.declarations import csv, declaration
@@ -44,6 +46,16 @@ ASKED = SearchRequest(trials=6, seconds=600)
 
 def problem(**changes: Any) -> TabularProblem:
     return Declaration.of(declaration(candidates=QUICK, folds=3, **changes)).problem("blobs:x.csv")
+
+
+def problem_of_version(version: int) -> TabularProblem:
+    return replace(problem(), version=version)
+
+
+def told(records: SearchRecords, tasks: int = 1) -> SearchProgress:
+    found = records.told("r", tasks)
+    assert found is not None
+    return found
 
 
 def task_of(content: bytes = csv(count=90)) -> Task:
@@ -78,7 +90,7 @@ class Stop:
     def __init__(self, after: int) -> None:
         self.left = after
 
-    def __call__(self) -> None:
+    def __call__(self, _: StudyRecord) -> None:
         if self.left == 0:
             raise Stopped
         self.left -= 1
@@ -145,10 +157,71 @@ def test_a_search_that_found_nothing_says_why(records: SearchRecords) -> None:
     records.finish("r", "")
     with pytest.raises(InvalidInput, match="the data are gone"):
         searched(task, records, "r")
-    records.add(key_of("q", task), 0, trial(0, None))
+    for number in range(4):
+        records.add(key_of("q", task), number, trial(0, None))
     records.finish("q", "")
     with pytest.raises(InvalidInput, match="broken"):
         searched(task, records, "q")
+
+
+@pytest.mark.parametrize("changed", ["data", "declaration"])
+def test_what_was_found_for_other_data_or_another_declaration_isnt_taken(
+    records: SearchRecords, changed: str
+) -> None:
+    task = task_of()
+    for number in range(4):
+        records.add(key_of("r", task), number, trial(0, 0.9))
+    records.finish("r", "")
+    assert searched(task, records, "r").name == SEARCHED
+    other = task_of(csv(count=91)) if changed == "data" else replace(task, problem=problem_of_version(2))
+    with pytest.raises(InvalidInput, match="changed after the search began"):
+        searched(other, records, "r")
+
+
+def test_a_task_tells_how_far_its_studies_are(records: SearchRecords) -> None:
+    studies = studies_of(task_of(), SearchRequest(trials=4, seconds=400))
+    assert records.told("r", 1) is None
+    records.add("k", 0, trial(0, 0.7))
+    now = [0.0]
+    telling = Telling(records, "r", 0, studies, "k", clock=lambda: now[0])
+    found = told(records)
+    assert (found.done, found.total, found.best) == (1, 16, 0.7)
+    assert found.seconds_left == 15.0, "one second a trial so far"
+    telling(0, records.add("k", 0, trial(1, 0.8)))
+    assert told(records) == found, "not more than once a second"
+    now[0] = 1.0
+    telling(0, records.add("k", 0, trial(2, 0.75)))
+    assert (told(records).done, told(records).best) == (3, 0.8)
+    telling(1, records.add("k", 1, trial(0, 0.9)))
+    telling(0, records.end("k", 0))
+    ended = told(records)
+    assert (ended.done, ended.total, ended.best) == (4, 15, 0.8), "what a study leaves untried isn't awaited"
+    assert ended.words == "best auc 0.8000 so far; about 11 s left"
+
+
+def test_a_task_never_says_it_takes_longer_than_it_may(records: SearchRecords) -> None:
+    studies = studies_of(task_of(), SearchRequest(trials=500, seconds=40))
+    Telling(records, "r", 0, studies, "k")
+    assert (told(records).seconds_left, told(records).words) == (40.0, "about 40 s left")
+    records.add("k", 0, replace(trial(0, 0.7), seconds=4.0))
+    Telling(records, "r", 0, studies, "k")
+    assert told(records).seconds_left == 36.0
+
+
+def test_a_metric_that_is_better_lower_is_told_as_it_is_read(records: SearchRecords) -> None:
+    task = task_of()
+    lower = replace(task, problem=replace(task.problem, primary_metric="log_loss"))
+    records.add("k", 0, trial(0, -0.4))
+    Telling(records, "r", 0, studies_of(lower, ASKED), "k")
+    assert told(records).best == 0.4
+
+
+def test_tasks_side_by_side_are_told_as_one(records: SearchRecords) -> None:
+    studies = studies_of(task_of(), SearchRequest(trials=2, seconds=80, tasks=2))
+    for index in range(2):
+        Telling(records, "r", index, studies[index::2], "k")
+    found = told(records, tasks=2)
+    assert (found.done, found.total, found.best, found.seconds_left) == (0, 8, None, 80.0)
 
 
 def test_a_choice_that_a_library_refuses_fails_alone(records: SearchRecords) -> None:
@@ -246,6 +319,8 @@ def test_tasks_share_the_studies_and_the_last_has_the_run_trained(place: Callabl
     run_id = there.run(tasks=2)
     assert there.search(index=1, count=2, is_by_hand=False) is Exit.DONE
     assert there.asked() == []
+    assert (found := SearchRecords(there.platform.documents).told(run_id, 2)) is not None
+    assert (found.done, found.total, found.best) == (6, 6, None), "its two studies, and not that of all rows"
     assert there.search(index=0, count=2, is_by_hand=False) is Exit.DONE
     assert there.asked() == ["run1.searched"]
     (event,) = there.published
@@ -253,6 +328,13 @@ def test_tasks_share_the_studies_and_the_last_has_the_run_trained(place: Callabl
     assert TrainingJob(there.settings, there.platform, JobTask()).work_on(run_id) is Exit.DONE
     ended = there.runs.get(run_id)
     assert ended.status in (RunStatus.SUCCEEDED, RunStatus.REJECTED), ended.error
+    assert ended.result is not None
+    p = there.platform
+    package = Registry(p.documents, p.blobs, p.events, p.now, p.new_id).open_package(
+        ended.result["version_id"]
+    )
+    version = Problems(p.documents).declared("churn").version
+    assert (version, ended.problem_version, package.manifest.problem_version) == (2, 2, 2)
 
 
 def test_a_search_that_cant_go_on_fails_the_run_with_its_reason(place: Callable[..., Place]) -> None:

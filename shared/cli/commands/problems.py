@@ -100,6 +100,7 @@ def check(
             "bad": checked.bad,
             "classes": dict(checked.classes),
             "too_few": few,
+            "folds": declared.declaration.folds,
             "absent": list(checked.absent),
             "errors": [{"pointer": error.pointer, "detail": error.detail} for error in checked.errors],
             "fits": not checked.bad and not few,

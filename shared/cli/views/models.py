@@ -69,6 +69,11 @@ def _extent(manifest: Mapping[str, Any]) -> str:
     return f"{manifest['rows']:,} rows{symbols}"
 
 
+def _problem(manifest: Mapping[str, Any]) -> str:
+    name, version = str(manifest["problem"]), manifest["problem_version"]
+    return f"{name}, version {version} of what was declared" if version else name
+
+
 def _facts(document: Mapping[str, Any], manifest: Mapping[str, Any]) -> RenderableType:
     window, names = manifest["window"], manifest["feature_names"]
     horizon = f"{manifest['horizon']} x {manifest['timeframe']}" if manifest["horizon"] else None
@@ -77,7 +82,7 @@ def _facts(document: Mapping[str, Any], manifest: Mapping[str, Any]) -> Renderab
             ("description", document.get("description")),
             ("tags", ", ".join(document.get("tags", ()))),
             ("owner", document.get("owner")),
-            ("problem", manifest["problem"]),
+            ("problem", _problem(manifest)),
             ("algorithm", manifest["algorithm"]),
             ("parameters", ", ".join(f"{k}={v}" for k, v in manifest["hyper_parameters"].items())),
             ("features", f"{len(names)} of {manifest['feature_set']}"),

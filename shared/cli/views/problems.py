@@ -144,13 +144,19 @@ def checked(document: Document) -> Iterable[RenderableType]:
     yield Text.assemble(mark, f"{document['good']} of {document['rows']} rows in {document['data']} fit.")
     yield facts((f"  {name}", f"{count} rows") for name, count in document["classes"].items())
     for name, count in document["too_few"].items():
-        yield Text.assemble(("✗ ", "red"), f"the class {name} has {count} rows: each fold needs one.")
+        yield Text.assemble(
+            ("✗ ", "red"),
+            f"the class {name} has {count} rows, and each of {document['folds']} folds needs one: find more, "
+            "have fewer folds, or let its values stand for another class.",
+        )
     if document["absent"]:
         yield Text(f"Not in the file, so always missing: {', '.join(document['absent'])}.", style="yellow")
     if document["errors"]:
         yield Listing(_WRONG, [_wrong(error) for error in document["errors"]])
     if document["bad"] > len({error["pointer"].split("/")[1] for error in document["errors"]}):
         yield dim("There are more: these are the first.")
+    if document["bad"]:
+        yield dim("Correct the file or the columns; 'apply --leave-out-bad-rows' takes the rows that fit.")
 
 
 _WRONG: Final = (Column("Row", justify="right"), Column("Column", style="bold"), Column("Wrong", least=30))

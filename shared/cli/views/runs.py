@@ -63,10 +63,11 @@ def run(document: Mapping[str, Any]) -> Iterable[RenderableType]:
 
 
 def _facts(document: Mapping[str, Any]) -> RenderableType:
-    asked = document["request"].items()
+    asked, version = document["request"].items(), document["problem_version"]
     return facts(
         (
             ("asked for", ", ".join(f"{key}={_short(value)}" for key, value in asked)),
+            ("declared", f"version {version}" if version else None),
             ("created", when(document["created_at"])),
             ("took", _took(document)),
             ("stages", ", ".join(f"{k.replace('_', ' ')} {span(v)}" for k, v in document["timings"].items())),

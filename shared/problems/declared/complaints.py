@@ -12,6 +12,7 @@ from shared.errors import FieldError
 from shared.problems.declared.parameters import hint
 
 _SHOWN: Final = 60
+_AFTER: Final = " after validation, not more"
 _TYPE_WORDS: Final = {
     "missing": "must be there",
     "dict_type": "must be names with values",
@@ -65,7 +66,7 @@ def _own_words(item: dict[str, Any]) -> str:
         return message
     if item["type"] == "string_pattern_mismatch":
         return f"must match {item['ctx']['pattern']}"
-    return "must be " + message.removeprefix("Input should be ").removeprefix("a valid ")
+    return "must " + message.partition(" should ")[2].replace("be a valid ", "be ").replace(_AFTER, "")
 
 
 def _model_at(location: tuple[int | str, ...], model: type[BaseModel]) -> type[BaseModel]:

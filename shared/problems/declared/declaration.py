@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from shared.errors import FieldError, InvalidInput
+from shared.names import fault_of_model_name
 from shared.problems.declared.candidates import CandidateDeclaration, by_algorithm, complaints
 from shared.problems.declared.complaints import at, of_pydantic
 from shared.problems.declared.parameters import USUAL, hint
@@ -131,8 +132,8 @@ class Declaration(Body):
         values = tuple(value for found in self.target.in_order.values() for value in found)
         return Column(name=self.target.column, type="category", categories=values, nullable=False)
 
-    def problem(self, data: str) -> TabularProblem:
-        """What is trained, on `data` (see `TabularProblem`)."""
+    def problem(self, data: str, version: int | None = None) -> TabularProblem:
+        """What is trained, on `data` (see `TabularProblem`). `version` is the declaration's, if kept."""
         classes = self.target.in_order
         return TabularProblem(
             name=self.name,
@@ -143,6 +144,7 @@ class Declaration(Body):
             primary_metric=self.metric,
             gates=tuple(_gate(quantity, bound) for quantity, bound in self.gates.items()),
             leak_auc=self.leak_auc,
+            version=version,
             schedule=self.schedule,
             data=data,
             columns=self.all_columns,
@@ -171,8 +173,8 @@ class Declaration(Body):
 
     def _complaints(self) -> Iterator[FieldError]:
         """What each member alone doesn't show."""
-        if self.model_name.rpartition("-v")[2].isdigit() and "-v" in self.model_name:
-            yield FieldError("/name", "must not end like a version's id, in _v and a number")
+        if (fault := fault_of_model_name(self.model_name)) is not None:
+            yield FieldError("/name", f"names the models {self.model_name!r}. {fault}")
         yield from self._of_columns()
         yield from self.target.complaints()
         yield from complaints(self.candidates)

@@ -27,7 +27,8 @@ _UPLOADED: Final = f"blobs:{FOLDER}/"
 
 @dataclass(frozen=True, slots=True)
 class ProblemDesk:
-    """`is_live` says whether a model of that name is live.
+    """`is_live` says whether a model of that name is live; `require_free` refuses a name that models trained
+    here can't have, because it is an uploaded one's.
 
     The document goes first and the schedule follows it: where that fails, the same call again mends it.
     """
@@ -36,6 +37,7 @@ class ProblemDesk:
     blobs: Blobs
     schedules: Schedules
     is_live: Callable[[str], bool]
+    require_free: Callable[[str], None]
     now: Now
 
     def declare(self, declaration: Declaration, *, by: str) -> tuple[Declared | None, Declared]:
@@ -43,9 +45,10 @@ class ProblemDesk:
 
         Raises:
             InvalidInput: the schedule isn't one, or the data that it names don't fit.
-            Conflict: the name is a built-in problem's.
+            Conflict: the name is a built-in problem's, or its models' name is another model's.
         """
         refuse_built_in(declaration.name)
+        self.require_free(declaration.model_name)
         check_cron_of(declaration)
         before = self._before(declaration.name)
         data = (

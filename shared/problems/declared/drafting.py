@@ -9,14 +9,21 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import pyarrow as pa
+from pydantic import ValidationError
 
 from shared.errors import InvalidInput
 from shared.problems.declared.parameters import hint
 from shared.problems.declared.target import MAX_CLASSES
-from shared.tabular.columns import MAX_INTEGER, MAX_NUMBER
+from shared.tabular.columns import MAX_COLUMNS, MAX_INTEGER, MAX_NUMBER, Column
 
 MAX_CATEGORIES: Final = 50
 """A text with more different values than this is taken for words, not for categories."""
+
+_SHOWN: Final = 40
+"""Characters of a value that a reason repeats."""
+
+_ENOUGH_ROWS: Final = 10
+"""With so many rows per value it is no chance that each value has one class."""
 
 _LIKELY: Final = (
     "target",
@@ -35,6 +42,10 @@ _POSITIVE: Final = frozenset(
     {"1", "yes", "y", "true", "t", "positive", "pos", "present", "bad", "fraud", "sick"}
 )
 _NUMBER: Final = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_WRITTEN_NUMBER: Final = re.compile(
+    r"[+-]?[$€£]? ?[+-]?([0-9]{1,3}([,' ][0-9]{3})+|[0-9]+)([.,][0-9]+)? ?[%$€£]?"
+)
+"""With a decimal comma, with its thousands divided, or with a sign of what it is of."""
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d.*)?|\d{1,2}[/.]\d{1,2}[/.]\d{2,4}")
 _ID: Final = re.compile(r"(.*[_\s-])?(id|uuid|guid|key|index|row|no|nr|number)", re.IGNORECASE)
 _TRUTH: Final = frozenset({"true", "false"})
@@ -89,13 +100,29 @@ class _Seen:
         if not self.distinct:
             return "it is empty"
         if len(self.distinct) == 1:
-            return f"it has one value, {self.distinct[0]!r}"
+            return f"it has one value, {str(self.distinct[0])[:_SHOWN]!r}"
         if self.is_time:
             return "it is a time: nothing that is learnt from past ones holds for later ones"
+        is_text = not self.is_number and not self.is_boolean
+        if is_text and (why := self._why_no_numbers):
+            return why
         if self._is_id:
             return "it is another one in every row: an id"
-        if not self.is_number and not self.is_boolean and len(self.distinct) > MAX_CATEGORIES:
+        if not _can_be_named(self.name):
+            return "its name isn't 1 to 128 characters that print, without white space at its ends: rename it"
+        if is_text and len(self.distinct) > MAX_CATEGORIES:
             return f"it is text with {len(self.distinct)} different values"
+        return ""
+
+    @property
+    def _why_no_numbers(self) -> str:
+        """What is wrong with a text that is meant for numbers; empty where it isn't."""
+        texts = [text.strip() for text in self.distinct]
+        if all(_WRITTEN_NUMBER.fullmatch(text) for text in texts):
+            return f"its numbers aren't plain ones, such as {texts[0]!r}: write them as 1234.5"
+        words = [text for text in texts if not _NUMBER.fullmatch(text)]
+        if len(texts) > MAX_CATEGORIES and 2 * len(words) < len(texts):
+            return f"most of its values are numbers, and {len(words)} aren't, such as {words[0][:_SHOWN]!r}"
         return ""
 
     @property
@@ -123,8 +150,13 @@ def draft(table: pa.Table, *, name: str, data: str, target: str | None = None) -
     others = [one for one in seen if one is not chosen]
     left_out = {one.name: why for one in others if (why := _why(one, chosen))}
     kept = [one for one in others if one.name not in left_out]
+    if len(kept) > MAX_COLUMNS:
+        raise InvalidInput(f"{len(kept)} columns are left, and at most {MAX_COLUMNS} can be learnt from.")
     if not kept:
-        raise InvalidInput(f"Nothing is left to learn {chosen.name} from: every other column was left out.")
+        why = "; ".join(f"{_text(column)}: {why}" for column, why in list(left_out.items())[:3])
+        raise InvalidInput(
+            f"Nothing is left to learn {chosen.name} from: every other column was left out. {why}".strip()
+        )
     lines = _lines(name, data, kept, left_out, chosen, is_guess=target is None)
     return Draft("\n".join(lines) + "\n", chosen.name, target is None, left_out)
 
@@ -154,6 +186,14 @@ def _look(name: str, column: pa.ChunkedArray) -> _Seen:
             values = [_number(text) for text in texts]
     odd = "numbers beyond all bounds" if any(_is_beyond(value) for value in values) else ""
     return _Seen(name, len(column), values, sorted(set(values)), is_time, odd)
+
+
+def _can_be_named(name: str) -> bool:
+    try:
+        Column(name=name, type="number")
+    except ValidationError:
+        return False
+    return True
 
 
 def _is_text(type: pa.DataType) -> bool:
@@ -187,12 +227,17 @@ def _chosen(seen: Sequence[_Seen], target: str | None) -> _Seen:
                 return one
     few = [one for one in possible if len(one.distinct) <= 10]
     if not few:
-        raise InvalidInput("None of the columns looks like classes to tell apart: name one with --target.")
+        raise InvalidInput(
+            "None of the columns looks like classes to tell apart, with 2 to 10 different values: name one "
+            "with --target."
+        )
     return few[-1]
 
 
 def _no_target(one: _Seen) -> str:
     """Why a column can't be the target; empty where it can."""
+    if not one.name:
+        return "it has no name"
     if one.odd:
         return f"it holds {one.odd}"
     if one.is_number and not one.is_integral:
@@ -206,10 +251,12 @@ def _no_target(one: _Seen) -> str:
 
 def _why(one: _Seen, target: _Seen) -> str:
     """Why a column is left out beside this target; empty where it isn't."""
-    is_told = len(one.values) == len(target.values) == one.rows and len(one.distinct) == len(
-        target.distinct
-    ) == len(set(zip(one.values, target.values, strict=True)))
-    return "it tells the target: each of its values has one class" if is_told else one.why_left_out
+    count = len(one.distinct)
+    may_tell = count == len(target.distinct) or (count > 1 and _ENOUGH_ROWS * count <= one.rows)
+    is_whole = len(one.values) == len(target.values) == one.rows
+    if may_tell and is_whole and count == len(set(zip(one.values, target.values, strict=True))):
+        return "it tells the target: each of its values has one class"
+    return one.why_left_out
 
 
 def _lines(
@@ -276,7 +323,7 @@ def _target(target: _Seen) -> Iterator[str]:
     if len(values) == 2:
         likely = [value for value in values if str(value).strip().lower() in _POSITIVE]
         positive = likely[0] if len(likely) == 1 else min(values, key=lambda value: counts[value])
-        shares = ", ".join(f"{value} {counts[value]}" for value in values)
+        shares = ", ".join(f"{_text(value)} {counts[value]}" for value in values)
         yield f"  positive: {_text(str(positive))}  # whose probability counts; rows: {shares}"
     if target.missing:
         yield f"  # {target.missing} rows have no target: leave them out with --leave-out-bad-rows"
@@ -287,4 +334,5 @@ def _text(value: Any) -> str:
     text = str(value)
     if isinstance(value, str) and _PLAIN.fullmatch(text) and text.lower() not in _TAKEN:
         return text
-    return json.dumps(value, ensure_ascii=False)
+    written = json.dumps(value, ensure_ascii=False)
+    return "".join(one if one.isprintable() else f"\\U{ord(one):08x}" for one in written)

@@ -56,7 +56,7 @@ class Declared:
                 f"The problem {self.name} has no data yet: PUT /problems/{self.name}/data uploads a file, as "
                 "'mlengine problem apply' does where the declaration's data is a local path."
             )
-        return self.declaration.problem(f"blobs:{self.data.blob}")
+        return self.declaration.problem(f"blobs:{self.data.blob}", self.version)
 
     @staticmethod
     def of(data: Data) -> Declared:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.errors import InvalidInput, NotEnoughCandles
-from shared.problems.spec import LOWER_IS_BETTER, MarketProblem
+from shared.problems.spec import MarketProblem, merit
 from shared.training.calibration import Calibration, fit_calibration
 from shared.training.candidates import Estimator, Variant, positive_score, variants
 from shared.training.gates import quantities
@@ -116,7 +116,8 @@ def compete(task: Task, step: Step) -> Contest:
         judge.evaluate(variant.name, _out_of_fold(task, variant, number, step))
         for number, variant in enumerate(task.variants)
     ]
-    best = max(range(len(evaluations)), key=lambda i: _merit(evaluations[i], task.problem.primary_metric))
+    metric = task.problem.primary_metric
+    best = max(range(len(evaluations)), key=lambda i: merit(evaluations[i].metrics[metric].value, metric))
     winner = evaluations[best]
     calibration = fit_calibration(winner.score, judge.y)
     return Contest(judge, tuple(evaluations), judge.baselines(), task.variants[best], winner, calibration)
@@ -141,13 +142,6 @@ def examine(task: Task, contest: Contest) -> HoldOut:
     model = judge.evaluate(contest.variant.name, score)
     moved = sensitivities(pipeline, x, np.random.default_rng(task.options.random_state))
     return HoldOut(judge, model, raw, judge.baselines(), _evidence(judge, model), moved)
-
-
-def _merit(evaluation: Evaluation, metric: str) -> float:
-    value = evaluation.metrics[metric].value
-    if math.isnan(value):
-        return -math.inf
-    return -value if metric in LOWER_IS_BETTER else value
 
 
 def _evidence(judge: Judge, model: Evaluation) -> dict[str, float]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -13,30 +12,24 @@ from shared.errors import OwnError
 from shared.market.candles import Candles
 from shared.problems.spec import MarketProblem
 from shared.training.calibration import fit_calibration
+from shared.training.findings import Result
 from shared.training.fitted import FittedModel
-from shared.training.gates import GateResult, judge_gates
+from shared.training.gates import judge_gates
 from shared.training.market.contest import Contest, HoldOut, Task, compete, examine, set_task
 from shared.training.market.dataset import Dataset, Features, build_dataset
 from shared.training.market.evaluation import Indices, Scores
-from shared.training.market.findings import Findings, suspected_leak
+from shared.training.market.findings import MarketFindings, suspected_leak
 from shared.training.market.lookahead import LookAhead, look_ahead_test
 from shared.training.market.report import render
 from shared.training.options import MarketOptions
 from shared.training.progress import Progress, Stages, silent
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class TrainingResult:
-    """What a run gives. `unseen_scores` are the calibrated scores of `unseen_rows`, each by a model that
-    hadn't seen the row: the reference for the drift of the score. Rows index the dataset.
-    """
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class TrainingResult(Result[MarketFindings]):
+    """`unseen_scores` are of `unseen_rows`. Rows index the dataset."""
 
-    fitted: FittedModel
-    findings: Findings
     unseen_rows: Indices
-    unseen_scores: Scores
-    report_html: str
-    timings: dict[str, float]
 
     @property
     def dataset(self) -> Dataset:
@@ -45,26 +38,6 @@ class TrainingResult:
     @property
     def hold_out_rows(self) -> Indices:
         return self.findings.task.held_out
-
-    @property
-    def gates(self) -> tuple[GateResult, ...]:
-        return self.findings.gates
-
-    @property
-    def gates_passed(self) -> bool:
-        return self.findings.gates_passed
-
-    @property
-    def suspected_leak(self) -> bool:
-        return bool(self.findings.leak)
-
-    @property
-    def may_activate(self) -> bool:
-        """Whether it may go live without a human's word."""
-        return self.gates_passed and not self.suspected_leak
-
-    def metrics(self) -> dict[str, Any]:
-        return self.findings.metrics()
 
 
 def train(
@@ -102,7 +75,14 @@ def train(
     with stages.stage("report", 1, "writing the report"):
         findings = _findings(task, look_ahead, contest, hold_out)
         report_html = render(findings)
-    return TrainingResult(fitted, findings, unseen_rows, unseen_scores, report_html, stages.seconds)
+    return TrainingResult(
+        fitted=fitted,
+        findings=findings,
+        unseen_rows=unseen_rows,
+        unseen_scores=unseen_scores,
+        report_html=report_html,
+        timings=stages.seconds,
+    )
 
 
 def _feature_set(name: str) -> Features:
@@ -123,11 +103,17 @@ def _require_no_look_ahead(
     return found
 
 
-def _findings(task: Task, look_ahead: LookAhead, contest: Contest, hold_out: HoldOut) -> Findings:
+def _findings(task: Task, look_ahead: LookAhead, contest: Contest, hold_out: HoldOut) -> MarketFindings:
     leak = suspected_leak(task.problem, contest, hold_out)
-    gates = judge_gates(task.problem.gates, hold_out.quantities)
-    warnings = _warnings(task.dataset, contest, leak)
-    return Findings(task, look_ahead, contest, hold_out, gates, leak, warnings)
+    return MarketFindings(
+        task=task,
+        look_ahead=look_ahead,
+        contest=contest,
+        hold_out=hold_out,
+        gates=judge_gates(task.problem.gates, hold_out.quantities),
+        leak=leak,
+        warnings=_warnings(task.dataset, contest, leak),
+    )
 
 
 def _warnings(dataset: Dataset, contest: Contest, leak: str) -> tuple[str, ...]:

@@ -17,6 +17,8 @@ from shared.schema import Body
 COLLECTION: Final = "searches"
 MAX_TRIALS: Final = 500
 
+_MINUTE: Final = 60.0
+
 
 class SearchRequest(Body):
     """How much is tried: at most `trials` per study, and in all studies together about as much as `tasks`
@@ -63,6 +65,38 @@ class StudyRecord:
         return max(ended, key=lambda trial: (trial.value, -trial.number), default=None)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchProgress:
+    """How far a search is. `best` is the best value so far of the study that sees all rows, as the metric is
+    read; None before there is one. `seconds_left` is what it may still take, as far as can be told.
+    """
+
+    metric: str
+    done: int
+    total: int
+    best: float | None
+    seconds_left: float
+
+    @staticmethod
+    def of(parts: Sequence[SearchProgress]) -> SearchProgress:
+        """What tasks that work side by side are together."""
+        return SearchProgress(
+            metric=parts[0].metric,
+            done=sum(part.done for part in parts),
+            total=sum(part.total for part in parts),
+            best=next((part.best for part in parts if part.best is not None), None),
+            seconds_left=max(part.seconds_left for part in parts),
+        )
+
+    @property
+    def words(self) -> str:
+        """`best auc 0.8712 so far; about 3 min left`"""
+        best = "" if self.best is None else f"best {self.metric} {self.best:.4f} so far; "
+        seconds = self.seconds_left
+        left = f"{seconds:.0f} s" if seconds < _MINUTE else f"{seconds / _MINUTE:.0f} min"
+        return f"{best}about {left} left"
+
+
 class SearchRecords:
     """The studies of runs: study 0 sees all rows, study n the training rows of the outer fold n - 1."""
 
@@ -87,6 +121,16 @@ class SearchRecords:
     def are_done(self, run_id: str, studies: int) -> bool:
         """Whether all studies have ended."""
         return all(self.get(run_id, study).is_done for study in range(studies))
+
+    def tell(self, run_id: str, task: int, progress: SearchProgress) -> None:
+        """Say how far a task is with its share. Each has a document of its own: none waits for another."""
+        update(self._documents, COLLECTION, _told(run_id, task), lambda _: asdict(progress))
+
+    def told(self, run_id: str, tasks: int) -> SearchProgress | None:
+        """How far the tasks are together that have said so; None where none has."""
+        found = (self._documents.get(COLLECTION, _told(run_id, task)) for task in range(tasks))
+        parts = [SearchProgress(**one.data) for one in found if one is not None]
+        return SearchProgress.of(parts) if parts else None
 
     def finish(self, run_id: str, why: str) -> None:
         """Say that the search has ended: well, or because of what `why` says. The first word stands."""
@@ -125,6 +169,10 @@ class SearchRecords:
 
 def _id(run_id: str, study: int) -> str:
     return f"{run_id}.{study}"
+
+
+def _told(run_id: str, task: int) -> str:
+    return f"{run_id}.task.{task}"
 
 
 def _read(data: Data) -> StudyRecord:

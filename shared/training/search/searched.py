@@ -33,7 +33,10 @@ def searched(task: Task, records: SearchRecords, run_id: str) -> SearchedVariant
     if why != "":
         raise InvalidInput(f"The search ended without a result: {why or 'it has not ended'}")
     key = key_of(run_id, task)
-    final, *folds = (require_found(records.get(key, number)) for number in range(len(task.folds) + 1))
+    studies = [records.get(key, number) for number in range(len(task.folds) + 1)]
+    if not all(study.trials for study in studies):
+        raise InvalidInput("The problem or its data changed after the search began: ask for the run again.")
+    final, *folds = map(require_found, studies)
     return SearchedVariant(
         SEARCHED, Algorithm(final.algorithm), dict(final.parameters), tuple(_variant(one) for one in folds)
     )

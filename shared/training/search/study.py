@@ -39,23 +39,25 @@ class Study:
         self,
         records: SearchRecords,
         key: str,
-        check: Callable[[], object] = lambda: None,
+        check: Callable[[StudyRecord], object] = lambda _: None,
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> StudyRecord:
         """Go on from the trials that are kept under `key` (see `key_of`), to the end. `check` is called
-        before each, and may raise.
+        before each with those so far, and at the end; it may raise.
 
         Raises:
             InvalidInput: its rows are too few to be judged on.
         """
         record, inner = records.get(key, self.number), self._inner()
         while not record.is_done and len(record.trials) < self.trials and record.seconds < self.seconds:
-            check()
+            check(record)
             began = clock()
             trial = self._trial(inner, record)
             record = records.add(key, self.number, replace(trial, seconds=clock() - began))
-        return record if record.is_done else records.end(key, self.number)
+        ended = record if record.is_done else records.end(key, self.number)
+        check(ended)
+        return ended
 
     def _inner(self) -> Task:
         """The task of telling the classes apart on these rows alone."""
@@ -87,8 +89,8 @@ class Study:
 
 
 def key_of(run_id: str, task: Task) -> str:
-    """What a run's studies are kept under: those of other data are others."""
-    return f"{run_id}.{task.dataset.fingerprint[:16]}"
+    """What a run's studies are kept under: those of other data, or of another declaration, are others."""
+    return f"{run_id}.{task.dataset.fingerprint[:16]}.{task.problem.version or 0}"
 
 
 def studies_of(task: Task, asked: SearchRequest) -> tuple[Study, ...]:
@@ -137,5 +139,5 @@ def require_found(record: StudyRecord) -> Trial:
     """
     if record.best is None:
         why = "; ".join(dict.fromkeys(trial.error or "" for trial in record.trials))
-        raise InvalidInput(f"No trial of the search could be judged: {why or 'there was none'}.")
+        raise InvalidInput(f"No trial of the search could be judged: {why}.")
     return record.best

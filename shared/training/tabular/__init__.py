@@ -4,7 +4,7 @@
 left. `run.train` does the work: `contest` holds the candidates against each other in repeated stratified
 cross-validation, `decision` calibrates and cuts scores without looking at what they are judged on, `judge`
 measures, `selection` takes off what choosing the best adds, `comparison` tests two recipes on the same folds,
-`findings` and `report` tell.
+`suspicion` doubts what is too good, `findings` and `report` tell.
 
 Why pandera: it collects every failure with its column, its row, its check and its value in one pass (lazy
 validation), without a service or a project folder as Great Expectations has, and it is typed and kept up. It

@@ -15,7 +15,7 @@ SIGNIFICANCE: Final = 0.05
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """`difference` is the mean over the folds, above 0 where the first is better; `p` is one-sided: how
-    likely so large a difference is where there is none.
+    likely at most so large a difference is where there is none.
     """
 
     difference: float
@@ -29,8 +29,13 @@ class Comparison:
         return {"difference": self.difference, "p": self.p}
 
 
-def compare(ours: NDArray[np.float64], theirs: NDArray[np.float64], folds: int) -> Comparison:
+def compare(
+    ours: NDArray[np.float64], theirs: NDArray[np.float64], folds: int, *, best_of: int = 1
+) -> Comparison:
     """The corrected resampled t-test on a metric (repeats * folds,), higher is better.
+
+    `best_of`: of how many `ours` were taken as the best, on these folds. One of many beats anybody by luck:
+    `p` is multiplied by their number (Bonferroni).
 
     Folds share training rows, so their results aren't independent: the plain t-test of repeated
     cross-validation finds differences where there are none. The variance is enlarged by the ratio of test to
@@ -51,4 +56,4 @@ def compare(ours: NDArray[np.float64], theirs: NDArray[np.float64], folds: int) 
     spread = math.sqrt((1.0 / count + 1.0 / (folds - 1)) * variance)
     if spread == 0.0:
         return Comparison(mean, 0.0 if mean > 0 else 1.0)
-    return Comparison(mean, float(t.sf(mean / spread, count - 1)))
+    return Comparison(mean, min(1.0, best_of * float(t.sf(mean / spread, count - 1))))

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from shared.errors import InvalidInput
 from shared.evaluation.bootstrap import Estimate
-from shared.problems.spec import TabularProblem
+from shared.problems.spec import TabularProblem, merit
 from shared.training.candidates import Estimator, Variant, probabilities, variants
 from shared.training.options import TabularOptions
 from shared.training.tabular.dataset import Dataset
 from shared.training.tabular.decision import cross_fitted
-from shared.training.tabular.judge import Answers, Evaluation, Judge, baselines, merit
+from shared.training.tabular.judge import Answers, Evaluation, Judge, baselines
 from shared.training.tabular.selection import optimism
 
 Indices: TypeAlias = NDArray[np.intp]

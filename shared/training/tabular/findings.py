@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,31 +9,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.evaluation.bootstrap import Estimate
+from shared.training.findings import Findings, by_name, in_words
 from shared.training.gates import GateResult, judge_gates, quantities
 from shared.training.tabular.contest import Contest, Task
 from shared.training.tabular.decision import Decision
-from shared.training.tabular.judge import Evaluation
 from shared.training.tabular.selection import taken_off
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Findings:
-    """Everything the report tells. `leak` says why a leak is suspected; empty when none is.
-
-    `decision` is what is served with: None for more than two classes. `sensitivities` are per column.
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class TabularFindings(Findings):
+    """Of rows, by cross-validation. `decision` is what is served with: None for more than two classes.
+    `sensitivities` are per column.
     """
 
     task: Task
     contest: Contest
     decision: Decision | None
     sensitivities: NDArray[np.float64]
-    gates: tuple[GateResult, ...]
-    leak: str
-    warnings: tuple[str, ...]
-
-    @property
-    def gates_passed(self) -> bool:
-        return all(gate.passed for gate in self.gates)
 
     def metrics(self) -> dict[str, Any]:
         """Metrics with intervals: of all candidates out of fold, of the winner less its optimism."""
@@ -48,9 +39,9 @@ class Findings:
                 "repeats": task.options.cv_repeats,
                 "model": {name: found.json() for name, found in unseen(task, contest).items()},
                 "optimism": contest.optimism,
-                "gains": {name: gain.json() for name, gain in contest.gains.items()},
-                "candidates": _by_name([one.evaluation for one in contest.candidates]),
-                "baselines": _by_name(contest.baselines),
+                "gains": {name: gain.json() for name, gain in unseen_gains(task, contest).items()},
+                "candidates": by_name([one.evaluation for one in contest.candidates]),
+                "baselines": by_name(contest.baselines),
             },
             "data": {**task.dataset.validation.json(), "shares": self.shares()},
         }
@@ -68,7 +59,7 @@ class Findings:
         return (
             f"On rows that its fits had not seen, {name} reached {told}. It was right "
             f"{found['accuracy'].value:.1%} of the time; always saying the most frequent class is right "
-            f"{majority:.1%}. {_verdict(self.gates, self.leak)}"
+            f"{majority:.1%}. {self.verdict('All gates passed.')}"
         )
 
 
@@ -79,23 +70,21 @@ def unseen(task: Task, contest: Contest) -> dict[str, Estimate]:
     return {**found, metric: taken_off(found[metric], contest.optimism, metric)}
 
 
+def unseen_gains(task: Task, contest: Contest) -> dict[str, Estimate]:
+    """How much better than the baselines it may be expected to be; of the metric that it was chosen by, less
+    what that has added.
+    """
+    found, metric = contest.gains, task.problem.primary_metric
+    if metric not in found:
+        return found
+    return {**found, metric: found[metric].less(contest.optimism)}
+
+
 def judge(task: Task, contest: Contest) -> tuple[GateResult, ...]:
     """The problem's gates, on what may be expected of new rows."""
-    gains = {f"{name}_gain": gain for name, gain in contest.gains.items()}
+    gains = {f"{name}_gain": gain for name, gain in unseen_gains(task, contest).items()}
     known = quantities({**unseen(task, contest), **gains})
     return judge_gates(task.problem.gates, {**known, "rows": float(len(task.dataset))})
-
-
-def suspected_leak(task: Task, contest: Contest) -> str:
-    """Why a leak is suspected: an AUC too good to be true, by any candidate; else nothing."""
-    best = max(contest.candidates, key=lambda one: one.evaluation.metrics["auc"].value)
-    auc = best.evaluation.metrics["auc"].value
-    if not auc > task.problem.leak_auc:
-        return ""
-    return (
-        f"The AUC of {best.variant.name} is {auc:.3f}, above {task.problem.leak_auc:g}: on data like these "
-        "that is a leak until proven otherwise. The model will not be activated automatically."
-    )
 
 
 def warnings(task: Task, decision: Decision | None, leak: str) -> tuple[str, ...]:
@@ -117,24 +106,6 @@ def warnings(task: Task, decision: Decision | None, leak: str) -> tuple[str, ...
     return tuple(words for words, holds in candidates if holds)
 
 
-def in_words(estimate: Estimate) -> str:
-    """`0.823 [0.781, 0.862]`"""
-    return f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
-
-
 def _word(metric: str) -> str:
     titles = {"auc": "an AUC of", "f1": "an F1 of", "log_loss": "a log-loss of", "brier": "a Brier score of"}
     return titles.get(metric, f"an {metric} of")
-
-
-def _verdict(gates: Sequence[GateResult], leak: str) -> str:
-    failed = [gate.name for gate in gates if not gate.passed]
-    if leak:
-        return "The result is too good to be true: look for a leak before believing it."
-    if not failed:
-        return "All gates passed."
-    return f"Not shown: {', '.join(failed)}. That is no ground to act on it."
-
-
-def _by_name(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
-    return {evaluation.name: evaluation.json() for evaluation in evaluations}

@@ -140,12 +140,5 @@ def baselines(
     )
 
 
-def merit(value: float, metric: str) -> float:
-    """Higher is better; what is undefined is worst."""
-    if np.isnan(value):
-        return -np.inf
-    return -value if metric in LOWER_IS_BETTER else value
-
-
 def _finite(value: float) -> float | None:
     return value if np.isfinite(value) else None

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shared.training.figures import INK, MUTED, SERIES, Axes, figure
+
+_MOST_WRITTEN: Final = 12
+"""Classes whose confusions can still be read as numbers."""
 
 
 def precision_recall(y: NDArray[np.int8], score: NDArray[np.float64], share: float) -> str:
@@ -27,17 +31,23 @@ def precision_recall(y: NDArray[np.int8], score: NDArray[np.float64], share: flo
 
 
 def confusion(counts: NDArray[np.float64], classes: Sequence[str]) -> str:
-    """Rows by true class (down) and said class (across), on average over the repeats."""
+    """Rows by true class (down) and said class (across), on average over the repeats; of many classes the
+    colours alone.
+    """
 
     def draw(axes: Axes) -> None:
         shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+        is_written = len(classes) <= _MOST_WRITTEN
         for (true, said), count in np.ndenumerate(counts):
             colour = SERIES[2] if true == said else SERIES[1]
+            if not count and not is_written:
+                continue
             axes.add_patch(_square(said, true, colour, float(shares[true, said])))
-            words = f"{count:,.0f}\n{shares[true, said]:.0%}"
-            axes.text(said, true, words, ha="center", va="center", color=INK, fontsize=9)
+            if is_written:
+                words = f"{count:,.0f}\n{shares[true, said]:.0%}"
+                axes.text(said, true, words, ha="center", va="center", color=INK, fontsize=9)
         places = range(len(classes))
-        axes.set_xticks(places, classes, rotation=0 if len(classes) < 5 else 45)
+        axes.set_xticks(places, classes, rotation=0 if len(classes) < 5 else 45 if is_written else 90)
         axes.set_yticks(places, classes)
         axes.set(xlabel="said", ylabel="true", xlim=(-0.5, len(classes) - 0.5))
         axes.set_ylim(len(classes) - 0.5, -0.5)

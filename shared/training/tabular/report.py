@@ -1,62 +1,67 @@
-"""The training report: one HTML file that needs nothing else, the same for the same findings."""
+"""What the training report of a tabular problem tells, the same for the same findings."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable
 from html import escape
-from pathlib import Path
-from string import Template
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shared.tabular import Column
-from shared.training import figures, page, plots
+from shared.training import page, plots
+from shared.training.findings import in_words
 from shared.training.tabular import plots as tabular_plots
-from shared.training.tabular.findings import Findings, in_words, unseen
+from shared.training.tabular.findings import TabularFindings, unseen
 
-_TEMPLATE: Final = Path(__file__).with_name("report.html")
 _TITLES: Final = {"auc": "AUC", "accuracy": "Accuracy", "f1": "F1", "log_loss": "Log-loss", "brier": "Brier"}
 
 
-def render(findings: Findings) -> str:
-    """The report's HTML. Holds no time of its own and no random id."""
-    contest = findings.contest
-    evaluations = [one.evaluation for one in contest.candidates]
-    winner, titles = contest.winner.variant.name, _titles(findings)
-    return Template(_TEMPLATE.read_text("utf-8")).substitute(
-        style=figures.style(),
-        title=escape(findings.task.problem.title),
+def render(findings: TabularFindings) -> str:
+    """The report's HTML."""
+    return page.report(
+        title=findings.task.problem.title,
         badges=_badges(findings),
-        conclusion=escape(findings.conclusion()),
-        warnings=page.warnings_list(findings.warnings),
-        candidates_words=escape(_candidates_words(findings)),
-        candidates_table=page.metrics_table(evaluations, contest.baselines, winner, titles),
-        gates_words=escape(_gates_words(findings)),
-        gates_table=page.gates_table(findings.gates),
-        plots="\n".join(_plots(findings)),
-        validation_words=escape(_validation_words(findings)),
-        validation_table=_validation_table(findings),
-        columns_table=_columns_table(findings),
-        facts=page.facts_list(_facts(findings)),
+        conclusion=findings.conclusion(),
+        warnings=findings.warnings,
+        sections=_sections(findings),
+        facts=_facts(findings),
     )
 
 
-def _titles(findings: Findings) -> dict[str, str]:
+def _badges(findings: TabularFindings) -> Iterable[str]:
+    yield page.gates_badge(findings.gates)
+    yield page.leak_badge(findings.leak)
+    yield page.plain_badge(findings.contest.winner.variant.name)
+
+
+def _sections(findings: TabularFindings) -> Iterable[str]:
+    contest = findings.contest
+    evaluations, winner = [one.evaluation for one in contest.candidates], contest.winner.variant.name
+    yield page.section(
+        "Candidates",
+        _candidates_words(findings),
+        page.metrics_table(evaluations, contest.baselines, winner, _titles(findings)),
+    )
+    yield page.section("Gates", _gates_words(findings), page.gates_table(findings.gates))
+    yield page.side_by_side(_plots(findings))
+    yield page.section("Validation of the data", _validation_words(findings), _validation_table(findings))
+    yield page.section(
+        "Columns",
+        "What the model takes. Missing values are imputed by what the training rows have, within each fold.",
+        _columns_table(findings),
+    )
+
+
+def _titles(findings: TabularFindings) -> dict[str, str]:
     if findings.task.is_binary:
         return {**_TITLES, "f1": f"F1 ({findings.task.dataset.classes[1]})"}
     return {**_TITLES, "auc": "AUC (one against rest)", "f1": "Macro F1"}
 
 
-def _badges(findings: Findings) -> str:
-    winner = escape(findings.contest.winner.variant.name)
-    badges = [page.gates_badge(findings.gates), page.leak_badge(findings.leak)]
-    return "".join(badges) + f'<span class="badge plain">{winner}</span>'
-
-
-def _candidates_words(findings: Findings) -> str:
+def _candidates_words(findings: TabularFindings) -> str:
     task, contest = findings.task, findings.contest
     options = task.options
     cut = (
@@ -72,7 +77,7 @@ def _candidates_words(findings: Findings) -> str:
     )
 
 
-def _gates_words(findings: Findings) -> str:
+def _gates_words(findings: TabularFindings) -> str:
     metric = findings.task.problem.primary_metric
     found = unseen(findings.task, findings.contest)[metric]
     return (
@@ -82,37 +87,37 @@ def _gates_words(findings: Findings) -> str:
     )
 
 
-def _plots(findings: Findings) -> Iterable[str]:
+def _plots(findings: TabularFindings) -> Iterable[str]:
     task, winner = findings.task, findings.contest.winner
     classes = task.dataset.classes
     if task.is_binary:
         y = np.tile(task.dataset.y, len(task.fold))
         score, positive = winner.answers.probabilities[..., 1].ravel(), classes[1]
         words = (f"share of {classes[0]} taken for {positive}", f"share of {positive} found")
-        yield _section("Ranking", "ROC curve, out of fold.", plots.roc(y, score, winner.variant.name, words))
-        yield _section(
+        yield page.section(
+            "Ranking", "ROC curve, out of fold.", plots.roc(y, score, winner.variant.name, words)
+        )
+        yield page.section(
             "Found and right",
             "Precision against recall, out of fold.",
             tabular_plots.precision_recall(y, score, float(task.dataset.shares[1])),
         )
-        yield _section(
+        yield page.section(
             "Calibration",
             "Does a predicted probability come true as often as it says?",
             plots.calibration(y, score, "out of fold", positive),
         )
-    yield _section("Confusion", _cut_words(findings), tabular_plots.confusion(_confusion(findings), classes))
-    yield _section(
+    yield page.section(
+        "Confusion", _cut_words(findings), tabular_plots.confusion(_confusion(findings), classes)
+    )
+    yield page.section(
         "What the model leans on",
         "How far the probability moves when one column is shuffled. It shows use, not worth.",
         plots.importances(task.dataset.columns.names, findings.sensitivities),
     )
 
 
-def _section(title: str, words: str, plot: str) -> str:
-    return f"<section><h2>{escape(title)}</h2><p>{escape(words)}</p>{plot}</section>"
-
-
-def _cut_words(findings: Findings) -> str:
+def _cut_words(findings: TabularFindings) -> str:
     if findings.decision is None:
         return "The likeliest class, out of fold; mean over the repeats."
     return (
@@ -121,7 +126,7 @@ def _cut_words(findings: Findings) -> str:
     )
 
 
-def _confusion(findings: Findings) -> NDArray[np.float64]:
+def _confusion(findings: TabularFindings) -> NDArray[np.float64]:
     """(true, said), on average over the repeats."""
     answers, y = findings.contest.winner.answers, findings.task.dataset.y
     classes = answers.probabilities.shape[-1]
@@ -129,12 +134,12 @@ def _confusion(findings: Findings) -> NDArray[np.float64]:
         said = answers.probabilities.argmax(axis=-1)
     else:
         said = (answers.probabilities[..., 1] >= answers.thresholds).astype(np.intp)
-    places = (y * classes + said).ravel()
+    places = (y.astype(np.intp) * classes + said).ravel()
     counts = np.bincount(places, minlength=classes**2).reshape(classes, classes)
     return np.asarray(counts / len(said))
 
 
-def _validation_words(findings: Findings) -> str:
+def _validation_words(findings: TabularFindings) -> str:
     found = findings.task.dataset.validation
     unknown = f" Columns passed over: {', '.join(found.unknown)}." if found.unknown else ""
     return (
@@ -143,7 +148,7 @@ def _validation_words(findings: Findings) -> str:
     )
 
 
-def _validation_table(findings: Findings) -> str:
+def _validation_table(findings: TabularFindings) -> str:
     found = findings.task.dataset.validation.findings
     if not found:
         return "<p>Every row fits the columns.</p>"
@@ -153,7 +158,7 @@ def _validation_table(findings: Findings) -> str:
         for one in found
     )
     head = f"<tr><th>Column</th><th>Rows</th>{_heads('Expected', 'Found', 'First rows, from 0')}</tr>"
-    return f"<table>{head}{''.join(rows)}</table>"
+    return page.table(head, rows)
 
 
 def _words(words: str) -> str:
@@ -164,7 +169,7 @@ def _heads(*titles: str) -> str:
     return "".join(f'<th class="words">{escape(title)}</th>' for title in titles)
 
 
-def _columns_table(findings: Findings) -> str:
+def _columns_table(findings: TabularFindings) -> str:
     missing, rows = findings.task.dataset.validation.missing, findings.task.dataset.validation.rows
     head = f"<tr><th>Column</th>{_heads('A value is', 'Meaning')}<th>Missing</th></tr>"
     lines = (
@@ -172,7 +177,7 @@ def _columns_table(findings: Findings) -> str:
         f"<td>{_share(missing.get(one.name), rows)}</td></tr>"
         for one in findings.task.dataset.columns.columns
     )
-    return f"<table>{head}{''.join(lines)}</table>"
+    return page.table(head, lines)
 
 
 def _meaning(column: Column) -> str:
@@ -183,10 +188,10 @@ def _share(missing: int | None, rows: int) -> str:
     return "never" if missing is None else f"{missing:,} ({missing / max(rows, 1):.1%})"
 
 
-def _facts(findings: Findings) -> dict[str, str]:
+def _facts(findings: TabularFindings) -> dict[str, str]:
     task, dataset = findings.task, findings.task.dataset
     shares = ", ".join(f"{name} {share:.1%}" for name, share in findings.shares().items())
-    facts = {
+    return {
         "Rows": f"{len(dataset):,}: {shares}",
         "Source": task.problem.source,
         "Columns": f"{len(dataset.columns)}, hash {dataset.columns.hash}",
@@ -194,4 +199,3 @@ def _facts(findings: Findings) -> dict[str, str]:
         "Parameters": json.dumps(findings.contest.winner.variant.parameters),
         "Options": json.dumps({k: v for k, v in task.options.json().items() if v != []}),
     }
-    return {name: words for name, words in facts.items() if words}

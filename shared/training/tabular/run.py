@@ -5,64 +5,38 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shared.problems.spec import TabularProblem
 from shared.training.candidates import Estimator, Variant
+from shared.training.findings import Result
 from shared.training.fitted import FittedModel
-from shared.training.gates import GateResult
 from shared.training.importance import sensitivities
 from shared.training.options import TabularOptions
 from shared.training.progress import Progress, Stages, silent
 from shared.training.tabular.contest import Contest, Task, compete, set_task
 from shared.training.tabular.dataset import Dataset, build_dataset
 from shared.training.tabular.decision import EVEN, Decision, decide
-from shared.training.tabular.findings import Findings, judge, suspected_leak, warnings
+from shared.training.tabular.findings import TabularFindings, judge, warnings
 from shared.training.tabular.report import render
+from shared.training.tabular.suspicion import suspected_leak
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class TrainingResult:
-    """What a run gives. `unseen_scores` are the second class's served probabilities of all rows, each by a
-    model that hadn't seen the row: the reference for the drift of the score.
-    """
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class TrainingResult(Result[TabularFindings]):
+    """`unseen_scores` are of all rows."""
 
-    fitted: FittedModel
     threshold: float
-    findings: Findings
-    unseen_scores: NDArray[np.float64]
-    report_html: str
-    timings: dict[str, float]
 
     @property
     def dataset(self) -> Dataset:
         return self.findings.task.dataset
-
-    @property
-    def gates(self) -> tuple[GateResult, ...]:
-        return self.findings.gates
-
-    @property
-    def gates_passed(self) -> bool:
-        return self.findings.gates_passed
-
-    @property
-    def suspected_leak(self) -> bool:
-        return bool(self.findings.leak)
-
-    @property
-    def may_activate(self) -> bool:
-        """Whether it may go live without a human's word."""
-        return self.gates_passed and not self.suspected_leak
-
-    def metrics(self) -> dict[str, Any]:
-        return self.findings.metrics()
 
 
 def train(
@@ -99,9 +73,14 @@ def train(
     with stages.stage("report", 1, "writing the report"):
         findings = _findings(task, contest, estimator, decision)
         report_html = render(findings)
-    threshold = EVEN if decision is None else decision.threshold
-    scores = _unseen_scores(contest, decision)
-    return TrainingResult(fitted, threshold, findings, scores, report_html, stages.seconds)
+    return TrainingResult(
+        fitted=fitted,
+        findings=findings,
+        threshold=EVEN if decision is None else decision.threshold,
+        unseen_scores=_unseen_scores(contest, decision),
+        report_html=report_html,
+        timings=stages.seconds,
+    )
 
 
 def _decision(task: Task, contest: Contest) -> Decision | None:
@@ -130,8 +109,17 @@ def _unseen_scores(contest: Contest, decision: Decision | None) -> NDArray[np.fl
     return raw if decision is None else decision.apply(raw)
 
 
-def _findings(task: Task, contest: Contest, estimator: Estimator, decision: Decision | None) -> Findings:
-    leak = suspected_leak(task, contest)
+def _findings(
+    task: Task, contest: Contest, estimator: Estimator, decision: Decision | None
+) -> TabularFindings:
     moved = sensitivities(estimator, task.dataset.x, np.random.default_rng(task.options.random_state))
-    told = warnings(task, decision, leak)
-    return Findings(task, contest, decision, moved, judge(task, contest), leak, told)
+    leak = suspected_leak(task, contest, moved)
+    return TabularFindings(
+        task=task,
+        contest=contest,
+        decision=decision,
+        sensitivities=moved,
+        gates=judge(task, contest),
+        leak=leak,
+        warnings=warnings(task, decision, leak),
+    )

@@ -38,5 +38,4 @@ def optimism(metric: str, statistics: Sequence[Statistic], weights: Weights, win
 
 def taken_off(found: Estimate, optimism: float, metric: str) -> Estimate:
     """An estimate of `metric`, and both ends of its interval, less the optimism."""
-    change = optimism if metric in LOWER_IS_BETTER else -optimism
-    return Estimate(found.value + change, found.low + change, found.high + change)
+    return found.less(-optimism if metric in LOWER_IS_BETTER else optimism)

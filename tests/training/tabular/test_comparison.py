@@ -30,6 +30,15 @@ def test_equals_are_never_told_apart() -> None:
     assert not compare(same - 0.1, same, 3).is_significant
 
 
+def test_the_best_of_many_must_be_better_than_luck_makes_one_of_them() -> None:
+    rng = np.random.default_rng(0)
+    ours, theirs = rng.normal(0.5, 1.0, 20), rng.normal(size=20)
+    alone, best = compare(ours, theirs, 5), compare(ours, theirs, 5, best_of=8)
+    assert best.p == pytest.approx(min(1.0, 8 * alone.p))
+    assert best.difference == alone.difference
+    assert compare(theirs, ours, 5, best_of=8).p == 1.0
+
+
 def test_folds_where_one_is_undefined_are_left_out() -> None:
     found = compare(np.array([0.8, np.nan, 0.9, 0.7]), np.array([0.7, 0.1, 0.7, np.nan]), 4)
     assert found.difference == pytest.approx(0.15)

@@ -9,9 +9,10 @@ import pyarrow as pa
 import pytest
 
 from shared.errors import InvalidInput
-from shared.problems.spec import Algorithm, Candidate, TabularProblem
+from shared.problems.spec import Algorithm, Candidate, Gate, TabularProblem
 from shared.training.export import export
 from shared.training.options import TabularOptions
+from shared.training.tabular import report
 from shared.training.tabular.contest import compete, set_task
 from shared.training.tabular.dataset import build_dataset
 from shared.training.tabular.run import TrainingResult, train
@@ -59,6 +60,19 @@ def test_what_the_winner_owes_to_the_choice_is_taken_off_before_the_gates() -> N
     assert gate.value == found["model"]["f1"]["low"]
 
 
+def test_a_gain_of_the_metric_that_was_chosen_by_is_less_by_the_choice_too() -> None:
+    grid = Candidate(Algorithm.LOGISTIC_REGRESSION, {}, {"C": (0.5, 0.05, 0.005)})
+    result = _train(problem(candidates=(grid,), primary_metric="accuracy"), table(noise=2.0))
+    found, contest = result.metrics()["cross_validation"], result.findings.contest
+    assert found["optimism"] > 0
+    for end in ("value", "low", "high"):
+        whole = getattr(contest.gains["accuracy"], end)
+        assert found["gains"]["accuracy"][end] == pytest.approx(whole - found["optimism"])
+    assert found["gains"]["brier"] == contest.gains["brier"].json()
+    gate = next(gate for gate in result.gates if gate.quantity == "accuracy_gain.low")
+    assert gate.value == found["gains"]["accuracy"]["low"]
+
+
 def test_noise_passes_no_gate() -> None:
     rng = np.random.default_rng(0)
     rows = table()
@@ -70,9 +84,33 @@ def test_noise_passes_no_gate() -> None:
     assert "Not shown" in found.findings.conclusion()
 
 
+def test_rows_that_are_there_twice_dont_make_a_model_good() -> None:
+    """Nothing can be learnt but the copies: a forest finds them again, and the gates are passed by that."""
+    rows = table()
+    answers = np.random.default_rng(0).permutation(rows["answer"].to_pylist()).tolist()
+    noise = changed(rows, "answer", dict(enumerate(answers)))
+    forest = Candidate(Algorithm.RANDOM_FOREST, {"n_estimators": 50})
+    gates = (Gate("auc", "auc.low", 0.5, "its AUC is above chance"),)
+    copied = pa.concat_tables([noise, noise.slice(0, 160)])
+    found = _train(problem(candidates=(forest,), gates=gates), copied)
+    assert found.gates_passed
+    assert found.suspected_leak
+    assert "on those that repeat no other" in found.findings.leak
+    alone = _train(problem(candidates=(forest,), gates=gates), noise)
+    assert not alone.suspected_leak
+
+
+def test_a_few_rows_that_are_alike_are_no_leak() -> None:
+    rows = table()
+    found = _train(problem(), pa.concat_tables([rows, rows.slice(0, 20)]))
+    assert found.dataset.validation.duplicates == 20
+    assert found.may_activate
+
+
 def test_too_good_is_taken_for_a_leak() -> None:
     found = _train(problem(leak_auc=0.95), table(noise=0.0))
     assert found.suspected_leak
+    assert "leans most on the column 'size'" in found.findings.leak
     assert not found.may_activate
     assert "look for a leak" in found.findings.conclusion()
 
@@ -89,6 +127,16 @@ def test_every_algorithm_answers_in_the_export_as_fitted(classes: int) -> None:
         _, parity = export(result.fitted, result.dataset.x)
         assert parity.max_abs_difference <= 1e-6
         assert parity.rows_checked > 900
+
+
+def test_many_classes_are_told_apart_to_the_last() -> None:
+    """A hundred is what may be declared; the products of their places don't fit into a byte."""
+    names = tuple(f"c{number}" for number in range(100))
+    result = _train(problem(names, gates=(), candidates=(LINEAR,)), table(600, 100), cv_repeats=1)
+    counts = report._confusion(result.findings)
+    assert counts.shape == (100, 100)
+    assert counts.sum(axis=1).tolist() == np.bincount(result.dataset.y).tolist()
+    assert "c99" in result.report_html
 
 
 def test_more_classes_have_probabilities_of_their_own(three: TrainingResult) -> None:
@@ -148,6 +196,9 @@ def test_unseen_scores_are_not_those_of_the_final_fit(two: TrainingResult) -> No
     served = two.fitted.predict_proba(two.dataset.x)[:, 1]
     assert two.unseen_scores.shape == served.shape
     assert not np.isclose(two.unseen_scores, served).all()
+    decision = two.findings.decision
+    assert decision is not None
+    assert np.array_equal(two.unseen_scores, decision.apply(two.findings.contest.winner.raw[0, :, 1]))
     assert np.corrcoef(two.unseen_scores, served)[0, 1] > 0.9
 
 
