@@ -172,7 +172,7 @@ variable "backup_days" {
 
 variable "blob_expiry_days" {
   type        = map(number)
-  default     = { scores = 90 }
+  default     = { scores = 90, inputs = 90, uploads = 2 }
   description = "Folder of blobs -> days after which they are deleted."
 
   validation {

@@ -4,6 +4,9 @@ import sys
 
 INTERRUPTED = 130
 
+if sys.argv[1:]:
+    sys.exit("The twin takes no arguments: its settings are variables of the environment, see .env.example.")
+
 try:
     from infra.local.twin import main
 
