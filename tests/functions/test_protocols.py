@@ -169,7 +169,7 @@ def test_a_market_model_says_where_it_is_asked(engine: Engine) -> None:
         ([{**encoded([63, 145, 0, 0]), "shape": [10**12, 4]}], "/inputs/0/shape", "between 1 and 1000 rows"),
         ([{**encoded([63, 145, 0, 0]), "shape": [0, 4], "data": []}], "/inputs/0/shape", "found 0"),
         ([{**encoded([63, 145, 0, 0]), "shape": [-1, 4]}], "/inputs/0/shape/0", "greater than or equal"),
-        ([encoded([63, 145, 0, 0], datatype="INT64")], "/inputs/0/datatype", "must be FP32"),
+        ([encoded(["63", "145", "0", "0"], datatype="BYTES")], "/inputs/0/datatype", "must be FP32"),  # type: ignore[list-item]
         ([encoded([63, 145, 0, 0], datatype="BF16")], "/inputs/0/datatype", "found"),
         ([encoded([63, 145, 3, 0])], "/inputs/0/data/2", "from 0 to 2, found 3"),
         ([encoded([63, 145, 0.5, 0])], "/inputs/0/data/2", "from 0 to 2, found 0.5"),

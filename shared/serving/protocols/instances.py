@@ -125,11 +125,24 @@ class InvocationsBody(Body):
 
 
 def _named(rows: Sequence[Any], columns: Columns, pointer: str) -> list[Any]:
-    """Rows that are lists become objects; others are checked when they are encoded."""
+    """Rows that are lists become objects; others are checked when they are encoded. Objects may have each
+    value in a list of its own, as KServe's own samples of data frames have them.
+    """
+    if rows and isinstance(rows[0], dict) and isinstance(next(iter(rows[0].values()), None), list):
+        return [_unlisted(row) for row in rows]
     for place, row in enumerate(rows):
         if isinstance(row, list) and len(row) != len(columns):
             raise faulty(f"{pointer}/{place}", f"must have {len(columns)} values, found {len(row)}")
     return [dict(zip(columns.names, row, strict=True)) if isinstance(row, list) else row for row in rows]
+
+
+def _unlisted(row: Any) -> Any:
+    if not isinstance(row, dict):
+        return row
+    return {
+        name: value[0] if isinstance(value, list) and len(value) == 1 else value
+        for name, value in row.items()
+    }
 
 
 def _under(names: Sequence[str], rows: Sequence[Sequence[Any]], pointer: str) -> list[Any]:

@@ -70,8 +70,15 @@ def metadata(name: str, loaded: LoadedModel) -> ModelMetadata:
 
 
 def is_encoded(body: InferBody, columns: Columns) -> bool:
-    """Whether the rows come encoded, in one tensor."""
-    return any(tensor.name == ENCODED for tensor in body.inputs) and ENCODED not in columns.names
+    """Whether the rows come encoded, in one tensor: by its name or, where all columns are of numbers, which
+    are their own codes, by its shape. KServe's and MLServer's clients call it as they like ("input-0").
+    """
+    if any(tensor.name == ENCODED for tensor in body.inputs) and ENCODED not in columns.names:
+        return True
+    first, *others = body.inputs
+    if others or first.name in columns.names or first.shape[1:] != [len(columns)]:
+        return False
+    return all(column.type != "category" for column in columns.columns)
 
 
 def codes(body: InferBody, columns: Columns) -> NDArray[np.float32]:
@@ -83,8 +90,8 @@ def codes(body: InferBody, columns: Columns) -> NDArray[np.float32]:
     if len(body.inputs) > 1:
         raise faulty("/inputs", f"{ENCODED!r} holds whole rows: send it alone, or a tensor for each column")
     (tensor,) = body.inputs
-    if tensor.datatype not in ("FP32", "FP64"):
-        raise faulty("/inputs/0/datatype", f"must be FP32, found {tensor.datatype}")
+    if tensor.datatype == "BYTES":
+        raise faulty("/inputs/0/datatype", "must be FP32, or other numbers; found BYTES")
     if len(tensor.shape) != 2 or tensor.shape[1] != len(columns):
         raise faulty("/inputs/0/shape", f"must be [n, {len(columns)}], found {tensor.shape}")
     (values,) = body.values()
