@@ -10,7 +10,7 @@ from shared.platform.ports import Event
 from shared.schema import Answer, Body, Query
 from shared.training.desk import scheduled_run_id
 from shared.training.options import TrainingRequest
-from shared.training.runs import Run
+from shared.training.run_records import Run
 from shared.web import Call, Function
 from shared.web.decoding import read_data
 

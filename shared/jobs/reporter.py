@@ -11,7 +11,8 @@ from typing import Self
 from shared.errors import Conflict, DependencyError, RevisionConflict
 from shared.jobs.task import Stopped, StopSignals
 from shared.logs import LOGGER
-from shared.training.runs import RunProgress, Runs
+from shared.training.run_records import RunProgress
+from shared.training.runs import Runs
 
 
 class Reporter:

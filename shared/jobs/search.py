@@ -22,7 +22,8 @@ from shared.problems import TabularProblem
 from shared.problems.declared import Problems
 from shared.training.desk import SOURCE, TOPIC
 from shared.training.options import TrainingRequest
-from shared.training.runs import Run, Runs
+from shared.training.run_records import Run
+from shared.training.runs import Runs
 from shared.training.search.records import SearchRecords, StudyRecord
 
 

@@ -24,7 +24,8 @@ from shared.errors import CallerError, DependencyError, EngineError, OwnError, P
 from shared.logs import LOGGER
 from shared.registry import Package, Registry
 from shared.registry.package import REPORT
-from shared.training.runs import Run, Runs
+from shared.training.run_records import Run
+from shared.training.runs import Runs
 
 if TYPE_CHECKING:
     import httpx

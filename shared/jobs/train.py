@@ -25,7 +25,8 @@ from shared.platform.ports import Event, Platform
 from shared.problems.declared import Problems
 from shared.registry import Package, Registry, Version
 from shared.training.options import TrainingRequest
-from shared.training.runs import Run, Runs, RunStatus
+from shared.training.run_records import Run, RunStatus
+from shared.training.runs import Runs
 
 if TYPE_CHECKING:
     from shared.training.findings import Findings, Result

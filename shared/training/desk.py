@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from shared.platform.ports import Event, Events, Jobs, JobState, NewId, Now
-from shared.training.runs import Run, RunPage, RunProgress, Runs, RunStatus
+from shared.training.run_records import Run, RunPage, RunProgress, RunStatus
+from shared.training.runs import Runs
 from shared.training.search.records import SearchRecords
 
 TOPIC: Final = "training.requested"

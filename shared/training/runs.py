@@ -8,9 +8,8 @@ Every change is a compare-and-swap.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from typing import Any, Final
 
 from shared.errors import AlreadyExists, Conflict, NotFound
@@ -26,74 +25,12 @@ from shared.platform.ports import (
     Order,
     Replace,
 )
+from shared.training.run_records import Run, RunPage, RunProgress, RunStatus
 
 COLLECTION: Final = "runs"
 
 SILENCE_SECONDS: Final = 60.0
 """A worker that has said nothing for that long, and isn't known to the job platform, is gone."""
-
-
-class RunStatus(StrEnum):
-    QUEUED = "queued"
-    RUNNING = "running"
-    SUCCEEDED = "succeeded"
-    REJECTED = "rejected"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-
-    @property
-    def has_ended(self) -> bool:
-        return self not in (RunStatus.QUEUED, RunStatus.RUNNING)
-
-
-@dataclass(frozen=True, slots=True)
-class RunProgress:
-    stage: str = ""
-    done: int = 0
-    total: int = 0
-    message: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """A run as it is recorded. Times are RFC 3339 text in UTC; `timings` are seconds per stage.
-
-    `heard_at` is the last heartbeat on the machine's clock, which differs from the engine's in a replay.
-    `worker` is the process at work: another one that takes over (a retry) puts its own name there.
-    `problem_version` is that of the declaration that is learnt from; a built-in problem has none.
-    `result` has the version id, the metrics and the gates; `error` says why it failed, for people.
-    `track_from` is when a tracking server may be told of it, on the machine's clock; None: needn't, or was.
-    """
-
-    run_id: str
-    status: RunStatus
-    request: Mapping[str, Any]
-    created_at: str
-    started_at: str | None = None
-    heartbeat_at: str | None = None
-    heard_at: str | None = None
-    finished_at: str | None = None
-    worker: str | None = None
-    attempts: int = 0
-    problem_version: int | None = None
-    progress: RunProgress = RunProgress()
-    timings: Mapping[str, float]
-    cancel_requested: bool = False
-    error: str | None = None
-    result: Mapping[str, Any] | None = None
-    track_from: str | None = None
-    seq: int = 0
-
-    def json(self) -> dict[str, Any]:
-        """The run for its readers."""
-        hidden = ("heard_at", "worker", "track_from", "seq")
-        return {key: value for key, value in _to_data(self).items() if key not in hidden}
-
-
-@dataclass(frozen=True, slots=True)
-class RunPage:
-    runs: tuple[Run, ...]
-    cursor: str | None
 
 
 class Runs:
@@ -124,7 +61,7 @@ class Runs:
             timings={},
         )
         try:
-            self._documents.commit([Create(COLLECTION, run_id, _to_data(run))])
+            self._documents.commit([Create(COLLECTION, run_id, run.to_data())])
         except AlreadyExists:
             there = self.get(run_id)
             if there.request != run.request:
@@ -154,7 +91,7 @@ class Runs:
             limit=limit,
             cursor=cursor,
         )
-        return RunPage(tuple(_from_data(document.data) for document in page.documents), page.cursor)
+        return RunPage(tuple(Run.from_data(document.data) for document in page.documents), page.cursor)
 
     def start(self, run_id: str, worker: str) -> Run:
         """`worker` takes the run; one that had it before loses it. A run that has ended is given as it is."""
@@ -235,10 +172,10 @@ class Runs:
         document = self._documents.get(COLLECTION, run_id)
         if document is None:
             raise _unknown(run_id)
-        run = _from_data(document.data)
+        run = Run.from_data(document.data)
         _must_have(run, worker)
         ended = self._ended(run, RunStatus.SUCCEEDED, timings=dict(timings), result=result, seq=run.seq + 1)
-        return Replace(COLLECTION, run_id, _to_data(ended), document.revision)
+        return Replace(COLLECTION, run_id, ended.to_data(), document.revision)
 
     def request_cancel(self, run_id: str) -> Run:
         """Ask a run to stop: a queued one ends at once, a running one when its worker sees it."""
@@ -259,7 +196,7 @@ class Runs:
             order_by=[Order("track_from")],
             limit=limit,
         )
-        return [_from_data(document.data) for document in page.documents]
+        return [Run.from_data(document.data) for document in page.documents]
 
     def lend_tracking(self, run_id: str, *, seconds: float, is_own: bool = False) -> bool:
         """Whether the caller is the one to tell a tracking server of the run, for so long. Others wait until
@@ -311,7 +248,7 @@ class Runs:
         def of_data(data: Data | None) -> Data | None:
             run = _found(run_id, data)
             changed = change(run)
-            return None if changed is run else _to_data(replace(changed, seq=run.seq + 1))
+            return None if changed is run else replace(changed, seq=run.seq + 1).to_data()
 
         document = update(self._documents, COLLECTION, run_id, of_data)
         return _found(run_id, None if document is None else document.data)
@@ -334,17 +271,8 @@ def _must_have(run: Run, worker: str) -> None:
 def _found(run_id: str, data: Data | None) -> Run:
     if data is None:
         raise _unknown(run_id)
-    return _from_data(data)
+    return Run.from_data(data)
 
 
 def _unknown(run_id: str) -> NotFound:
     return NotFound(f"There is no training run {run_id!r}.")
-
-
-def _to_data(run: Run) -> dict[str, Any]:
-    return {**asdict(run), "status": str(run.status)}
-
-
-def _from_data(data: Mapping[str, Any]) -> Run:
-    status, progress = RunStatus(data["status"]), RunProgress(**data["progress"])
-    return Run(**{**data, "status": status, "progress": progress})

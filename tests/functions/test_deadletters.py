@@ -21,7 +21,7 @@ from shared.monitoring.failures import COLLECTION as NOTES
 from shared.platform.messages import message_of
 from shared.platform.ports import Delete, Event, JobState
 from shared.platform.topics import DEAD_LETTER_REASON, DEAD_LETTER_SUBSCRIPTION, DEAD_LETTERS, TOPICS
-from shared.training.runs import RunStatus
+from shared.training.run_records import RunStatus
 from shared.web.events import cloud_event
 from tests.functions.engine import KEY, Engine, ok, pointers, problem
 from tests.market.markets import Market

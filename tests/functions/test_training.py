@@ -13,7 +13,8 @@ import pytest
 from shared.instance import Instance
 from shared.platform.ports import Event, JobState
 from shared.platform.topics import DEAD_LETTER_REASON
-from shared.training.runs import Runs, RunStatus
+from shared.training.run_records import RunStatus
+from shared.training.runs import Runs
 from tests.functions.engine import KEY, Engine, ok, pointers, problem
 
 REQUEST = {"problem": "market_signal", "symbols": ["ABC"], "cv_folds": 3}

@@ -22,7 +22,7 @@ from infra.environments import Environment, environment
 from infra.lock import FOLDER
 from shared.instance import Instance
 from shared.platform.connect import connect
-from shared.training.runs import RunStatus
+from shared.training.run_records import RunStatus
 from tests.emulators import Emulators
 from tests.market.markets import Market, serving
 from tests.training.synthetic import random_candles

@@ -50,7 +50,8 @@ from shared.platform.versioned import VersionedDocuments
 from shared.problems.declared import Problems
 from shared.registry import Registry
 from shared.serving.scorings import Scorings
-from shared.training.runs import Runs, RunStatus
+from shared.training.run_records import RunStatus
+from shared.training.runs import Runs
 from shared.uploads.uploads import Uploads
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -19,7 +19,8 @@ from shared.jobs.train import TrainingJob
 from shared.platform.connect import connect
 from shared.platform.ports import Document, Documents, JobState, JobStatus, Page, Platform, Replace, Write
 from shared.registry import Registry
-from shared.training.runs import Run, Runs, RunStatus
+from shared.training.run_records import Run, RunStatus
+from shared.training.runs import Runs
 from tests.jobs.scored import PassedOn
 
 ROOT = Path(__file__).resolve().parents[2]

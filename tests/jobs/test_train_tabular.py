@@ -19,7 +19,8 @@ from shared.problems.heart_disease import PROBLEM
 from shared.registry import Package, Registry, Version
 from shared.registry.package import EXAMPLES, MODEL, PROFILE, REPORT
 from shared.tabular import Columns
-from shared.training.runs import Run, Runs, RunStatus
+from shared.training.run_records import Run, RunStatus
+from shared.training.runs import Runs
 from tests.packages import spoil
 from tests.tabular_packages import active_tabular
 

@@ -19,7 +19,8 @@ from shared.jobs.tracking import LENT_SECONDS
 from shared.jobs.train import TrainingJob
 from shared.platform.ports import Platform
 from shared.registry import Registry
-from shared.training.runs import Runs, RunStatus
+from shared.training.run_records import RunStatus
+from shared.training.runs import Runs
 from tests.tabular_packages import active_tabular, registered_tabular
 
 QUICK = {"problem": "market_signal", "candidates": ["logistic_regression"], "test_size": 0.3}

@@ -7,7 +7,8 @@ import pytest
 from shared.instance import Instance
 from shared.jobs.task import Exit, Task
 from shared.jobs.train import TrainingJob
-from shared.training.runs import Runs, RunStatus
+from shared.training.run_records import RunStatus
+from shared.training.runs import Runs
 from tests.mlflow.test_tracking import ask, pairs, runs
 
 REQUEST = {

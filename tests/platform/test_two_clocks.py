@@ -18,7 +18,8 @@ from shared.platform.local.schedules import LEASE, DocumentSchedules
 from shared.platform.ports import Event, JobState, JobStatus
 from shared.serving.scoring_records import SymbolsRequest
 from shared.serving.scorings import Scorings
-from shared.training.runs import RunProgress, Runs, RunStatus
+from shared.training.run_records import RunProgress, RunStatus
+from shared.training.runs import Runs
 from tests.infra.firing import Plan
 
 HISTORY = datetime(2008, 9, 15, 12, 0, tzinfo=UTC)

@@ -20,7 +20,8 @@ from shared.jobs.train import TrainingJob
 from shared.logs import LOGGER, configure_logs
 from shared.market.desk import UPDATED_TOPIC
 from shared.platform.topics import DEAD_LETTERS
-from shared.training.runs import Runs, RunStatus
+from shared.training.run_records import RunStatus
+from shared.training.runs import Runs
 from tests.asgi import AsgiClient
 from tests.conftest import ADMIN_KEY
 from tests.terraform.conftest import Plan, Values

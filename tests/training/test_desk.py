@@ -11,7 +11,8 @@ from shared.errors import AlreadyExists, NotFound, PlatformUnavailable
 from shared.platform.local.documents import SqliteDocuments
 from shared.platform.ports import Event, JobState, JobStatus
 from shared.training.desk import JOB, SEARCH, TOPIC, TrainingDesk
-from shared.training.runs import RunProgress, Runs, RunStatus
+from shared.training.run_records import RunProgress, RunStatus
+from shared.training.runs import Runs
 from shared.training.search.records import SearchProgress, SearchRecords
 
 REQUEST = {"problem": "market_signal"}

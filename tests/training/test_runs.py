@@ -10,7 +10,8 @@ import pytest
 from shared.errors import AlreadyExists, Conflict, NotFound
 from shared.platform.local.documents import SqliteDocuments
 from shared.platform.ports import JobState, JobStatus
-from shared.training.runs import RunProgress, Runs, RunStatus
+from shared.training.run_records import RunProgress, RunStatus
+from shared.training.runs import Runs
 
 REQUEST = {"problem": "market_signal"}
 

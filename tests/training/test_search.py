@@ -24,7 +24,8 @@ from shared.problems.spec import Algorithm, Candidate, Space, TabularProblem
 from shared.registry import Registry
 from shared.tabular.table import read_table
 from shared.training.options import TabularOptions, TrainingRequest
-from shared.training.runs import Runs, RunStatus
+from shared.training.run_records import RunStatus
+from shared.training.runs import Runs
 from shared.training.search.records import SearchProgress, SearchRecords, SearchRequest, StudyRecord, Trial
 from shared.training.search.searched import searched
 from shared.training.search.spaces import SPACES, propose, space_of

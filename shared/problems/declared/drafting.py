@@ -9,18 +9,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import pyarrow as pa
-from pydantic import ValidationError
 
 from shared.errors import InvalidInput
 from shared.problems.declared.parameters import hint
+from shared.problems.declared.seen import Seen, look
 from shared.problems.declared.target import MAX_CLASSES
-from shared.tabular.columns import MAX_COLUMNS, MAX_INTEGER, MAX_NUMBER, Column
-
-MAX_CATEGORIES: Final = 50
-"""A text with more different values than this is taken for words, not for categories."""
-
-_SHOWN: Final = 40
-"""Characters of a value that a reason repeats."""
+from shared.tabular.columns import MAX_COLUMNS, MAX_INTEGER
 
 _ENOUGH_ROWS: Final = 10
 """With so many rows per value it is no chance that each value has one class."""
@@ -41,14 +35,6 @@ _LIKELY: Final = (
 _POSITIVE: Final = frozenset(
     {"1", "yes", "y", "true", "t", "positive", "pos", "present", "bad", "fraud", "sick"}
 )
-_NUMBER: Final = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
-_WRITTEN_NUMBER: Final = re.compile(
-    r"[+-]?[$€£]? ?[+-]?([0-9]{1,3}([,' ][0-9]{3})+|[0-9]+)([.,][0-9]+)? ?[%$€£]?"
-)
-"""With a decimal comma, with its thousands divided, or with a sign of what it is of."""
-_TIME: Final = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d.*)?|\d{1,2}[/.]\d{1,2}[/.]\d{2,4}")
-_ID: Final = re.compile(r"(.*[_\s-])?(id|uuid|guid|key|index|row|no|nr|number)", re.IGNORECASE)
-_TRUTH: Final = frozenset({"true", "false"})
 _PLAIN: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _TAKEN: Final = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null", "none"})
 """Words that YAML takes for something else."""
@@ -64,79 +50,6 @@ class Draft:
     left_out: dict[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """A column as its values are: those that aren't missing, as numbers where all of them are."""
-
-    name: str
-    rows: int
-    values: list[Any]
-    distinct: list[Any]
-    is_time: bool
-    odd: str = ""
-    """What its values are, where a column can't hold them."""
-
-    @property
-    def missing(self) -> int:
-        return self.rows - len(self.values)
-
-    @property
-    def is_boolean(self) -> bool:
-        return all(isinstance(value, bool) or str(value).lower() in _TRUTH for value in self.distinct)
-
-    @property
-    def is_number(self) -> bool:
-        return all(isinstance(value, int | float) and not isinstance(value, bool) for value in self.distinct)
-
-    @property
-    def is_integral(self) -> bool:
-        return self.is_number and all(value == int(value) for value in self.distinct)
-
-    @property
-    def why_left_out(self) -> str:
-        """Why nothing can be learnt from it; empty where that isn't plain to see."""
-        if self.odd:
-            return f"it holds {self.odd}"
-        if not self.distinct:
-            return "it is empty"
-        if len(self.distinct) == 1:
-            return f"it has one value, {str(self.distinct[0])[:_SHOWN]!r}"
-        if self.is_time:
-            return "it is a time: nothing that is learnt from past ones holds for later ones"
-        is_text = not self.is_number and not self.is_boolean
-        if is_text and (why := self._why_no_numbers):
-            return why
-        if self._is_id:
-            return "it is another one in every row: an id"
-        if not _can_be_named(self.name):
-            return "its name isn't 1 to 128 characters that print, without white space at its ends: rename it"
-        if is_text and len(self.distinct) > MAX_CATEGORIES:
-            return f"it is text with {len(self.distinct)} different values"
-        return ""
-
-    @property
-    def _why_no_numbers(self) -> str:
-        """What is wrong with a text that is meant for numbers; empty where it isn't."""
-        texts = [text.strip() for text in self.distinct]
-        if all(_WRITTEN_NUMBER.fullmatch(text) for text in texts):
-            return f"its numbers aren't plain ones, such as {texts[0]!r}: write them as 1234.5"
-        words = [text for text in texts if not _NUMBER.fullmatch(text)]
-        if len(texts) > MAX_CATEGORIES and 2 * len(words) < len(texts):
-            return f"most of its values are numbers, and {len(words)} aren't, such as {words[0][:_SHOWN]!r}"
-        return ""
-
-    @property
-    def _is_id(self) -> bool:
-        if len(self.distinct) < len(self.values) or len(self.values) < 3:
-            return False
-        if not self.is_number:
-            return not self.is_boolean
-        counts_up = self.is_integral and self.values == list(
-            range(int(self.values[0]), int(self.values[0]) + len(self.values))
-        )
-        return counts_up or (self.is_integral and _ID.fullmatch(self.name) is not None)
-
-
 def draft(table: pa.Table, *, name: str, data: str, target: str | None = None) -> Draft:
     """A declaration called `name` of the problem whose rows `table` holds; `data` is the file's path.
 
@@ -145,7 +58,7 @@ def draft(table: pa.Table, *, name: str, data: str, target: str | None = None) -
     """
     if not len(table):
         raise InvalidInput("The file has no rows to look at.")
-    seen = [_look(column, table.column(column)) for column in table.column_names]
+    seen = [look(column, table.column(column)) for column in table.column_names]
     chosen = _chosen(seen, target)
     others = [one for one in seen if one is not chosen]
     left_out = {one.name: why for one in others if (why := _why(one, chosen))}
@@ -161,55 +74,7 @@ def draft(table: pa.Table, *, name: str, data: str, target: str | None = None) -
     return Draft("\n".join(lines) + "\n", chosen.name, target is None, left_out)
 
 
-def _look(name: str, column: pa.ChunkedArray) -> _Seen:
-    """What is missing is null, as it is to the encoding; `read_table` sees to that in CSV."""
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    if pa.types.is_decimal(column.type):
-        column = column.cast(pa.float64(), safe=False)
-    known = (
-        _is_text,
-        pa.types.is_null,
-        pa.types.is_boolean,
-        pa.types.is_integer,
-        pa.types.is_floating,
-        pa.types.is_temporal,
-    )
-    if not any(is_known(column.type) for is_known in known):
-        return _Seen(name, len(column), [], [], is_time=False, odd=str(column.type))
-    values = [value for value in column.to_pylist() if value is not None and value == value]
-    is_time = pa.types.is_temporal(column.type)
-    if _is_text(column.type):
-        texts = [text.strip() for text in values]
-        is_time = bool(texts) and all(_TIME.fullmatch(text) for text in texts)
-        if all(_NUMBER.fullmatch(text) for text in texts):
-            values = [_number(text) for text in texts]
-    odd = "numbers beyond all bounds" if any(_is_beyond(value) for value in values) else ""
-    return _Seen(name, len(column), values, sorted(set(values)), is_time, odd)
-
-
-def _can_be_named(name: str) -> bool:
-    try:
-        Column(name=name, type="number")
-    except ValidationError:
-        return False
-    return True
-
-
-def _is_text(type: pa.DataType) -> bool:
-    return bool(pa.types.is_string(type) or pa.types.is_large_string(type))
-
-
-def _number(text: str) -> int | float:
-    return int(text) if re.fullmatch(r"[+-]?[0-9]+", text) else float(text)
-
-
-def _is_beyond(value: Any) -> bool:
-    """Whether it is a number that no model can take."""
-    return isinstance(value, int | float) and not abs(value) <= MAX_NUMBER
-
-
-def _chosen(seen: Sequence[_Seen], target: str | None) -> _Seen:
+def _chosen(seen: Sequence[Seen], target: str | None) -> Seen:
     """The target: what was asked for, else what is called like one, else the last that could be one."""
     if target is not None:
         found = next((one for one in seen if one.name == target), None)
@@ -234,7 +99,7 @@ def _chosen(seen: Sequence[_Seen], target: str | None) -> _Seen:
     return few[-1]
 
 
-def _no_target(one: _Seen) -> str:
+def _no_target(one: Seen) -> str:
     """Why a column can't be the target; empty where it can."""
     if not one.name:
         return "it has no name"
@@ -249,7 +114,7 @@ def _no_target(one: _Seen) -> str:
     return ""
 
 
-def _why(one: _Seen, target: _Seen) -> str:
+def _why(one: Seen, target: Seen) -> str:
     """Why a column is left out beside this target; empty where it isn't."""
     count = len(one.distinct)
     may_tell = count == len(target.distinct) or (count > 1 and _ENOUGH_ROWS * count <= one.rows)
@@ -262,9 +127,9 @@ def _why(one: _Seen, target: _Seen) -> str:
 def _lines(
     name: str,
     data: str,
-    kept: Sequence[_Seen],
+    kept: Sequence[Seen],
     left_out: dict[str, str],
-    target: _Seen,
+    target: Seen,
     *,
     is_guess: bool,
 ) -> Iterator[str]:
@@ -294,7 +159,7 @@ def _lines(
     yield '# schedule: "0 3 * * 1"  # trains every Monday at 03:00 UTC'
 
 
-def _column(one: _Seen) -> str:
+def _column(one: Seen) -> str:
     """One column, with what was seen of it."""
     terms: list[str] = []
     said = f"{one.missing / one.rows:.1%} missing" if one.missing else ""
@@ -315,7 +180,7 @@ def _column(one: _Seen) -> str:
     return f"{{{', '.join(terms)}}}" + (f"  # {said}" if said else "")
 
 
-def _target(target: _Seen) -> Iterator[str]:
+def _target(target: Seen) -> Iterator[str]:
     values = [int(value) if target.is_number else value for value in target.distinct]
     counts = {value: target.values.count(value) for value in values}
     yield f"  column: {_text(target.name)}"
