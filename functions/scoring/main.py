@@ -3,24 +3,23 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, ClassVar, Final, Self
+from typing import Annotated, ClassVar, Final, Self
 
 from pydantic import Field
 
 from shared.errors import FieldError, InvalidInput
 from shared.platform.executions import execution_id_of
 from shared.platform.ports import Event
-from shared.schema import Answer, Body, Query
+from shared.schema import Body, Query
+from shared.serving.scoring_answers import InputAnswer, InputUrl, ScoringAnswer, ScoringList, ScoringState
 from shared.serving.scoring_inputs import URL_SECONDS, input_url, is_visible, put_input, require_input
 from shared.serving.scoring_records import (
     MAX_TASKS,
-    Progress,
     RowsRequest,
     Scoring,
     ScoringRequest,
     ScoringTask,
     SymbolsRequest,
-    Unit,
     unknown,
 )
 from shared.web import Call, Function
@@ -124,99 +123,9 @@ class UrlBody(Body):
     size_bytes: Annotated[int, Field(ge=1, le=5_000_000_000_000)]
 
 
-class InputAnswer(Answer):
-    """What `input` of POST /predict/jobs may name now."""
-
-    input: str
-    size_bytes: int
-    sha256: str
-
-
-class InputUrl(Answer):
-    """Send the file to `url` by `method` with these headers, within so many seconds: then it is there."""
-
-    input: str
-    url: str
-    method: str
-    headers: Mapping[str, str]
-    expires_seconds: int
-
-
 class ScoringsQuery(Query):
     limit: Annotated[int, Field(ge=1, le=200)] = 20
     cursor: Annotated[str | None, Field(max_length=1000)] = None
-
-
-class ScoringState(Answer):
-    """What was asked, and how it ended. The model is pinned: `model_id` is the version that scores.
-
-    `unit` says what is counted: symbols, or rows of files.
-    """
-
-    scoring_id: str
-    status: str
-    request: Mapping[str, Any]
-    model_id: str
-    unit: Unit
-    created_at: str
-    started_at: str | None
-    finished_at: str | None
-    cancel_requested: bool
-    error: str | None
-
-
-class ScoringProgress(Answer):
-    """Over all tasks that have begun. Of `items`, `scored` have scores and `failed` have none."""
-
-    tasks: int
-    tasks_begun: int
-    tasks_ended: int
-    items: int
-    scored: int
-    failed: int
-    rows: int
-
-
-class ScorePart(Answer):
-    """A Parquet file of scores in the store of blobs."""
-
-    name: str
-    sha256: str
-    rows: int
-    items: int
-
-
-class ScoringTaskAnswer(Answer):
-    """One task. `errors` are its first failed symbols or rows, the blob or folder `errors_file` has all."""
-
-    index: int
-    status: str
-    attempts: int
-    started_at: str
-    heartbeat_at: str
-    finished_at: str | None
-    items: int
-    scored: int
-    failed: int
-    rows: int
-    parts: list[ScorePart]
-    errors: list[Mapping[str, Any]]
-    errors_file: str | None
-    error: str | None
-
-
-class ScoringAnswer(ScoringState):
-    """A scoring with its tasks; `tasks` that haven't begun aren't there."""
-
-    progress: ScoringProgress
-    tasks: list[ScoringTaskAnswer]
-
-
-class ScoringList(Answer):
-    """Newest first."""
-
-    scorings: list[ScoringState]
-    cursor: str | None
 
 
 def refused(pointer: str, found: str) -> InvalidInput:
@@ -225,13 +134,6 @@ def refused(pointer: str, found: str) -> InvalidInput:
 
 def rfc3339(moment: datetime | None) -> str | None:
     return None if moment is None else moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
-def answer(found: tuple[Scoring, Sequence[ScoringTask]]) -> ScoringAnswer:
-    scoring, tasks = found
-    progress = ScoringProgress(**Progress.of(scoring, tasks).json())
-    shown = [ScoringTaskAnswer(**task.json()) for task in tasks]
-    return ScoringAnswer(**scoring.json(), progress=progress, tasks=shown)
 
 
 @function.post("/predict/jobs", status=202)
@@ -283,14 +185,14 @@ async def scorings(call: Call, query: ScoringsQuery) -> ScoringList:
 @function.get("/predict/jobs/{scoring_id}")
 async def scoring(call: Call, scoring_id: str) -> ScoringAnswer:
     """One scoring: how far it is, its parts, and what failed."""
-    return answer(await require_scoring(call, scoring_id))
+    return ScoringAnswer.of(*await require_scoring(call, scoring_id))
 
 
 @function.post("/predict/jobs/{scoring_id}/cancel")
 async def cancel(call: Call, scoring_id: str) -> ScoringAnswer:
     """Ask a scoring to stop. The parts that are written stay."""
     await require_scoring(call, scoring_id)
-    return answer(await asyncio.to_thread(call.instance.scoring_desk.cancel, scoring_id))
+    return ScoringAnswer.of(*await asyncio.to_thread(call.instance.scoring_desk.cancel, scoring_id))
 
 
 async def require_scoring(call: Call, scoring_id: str) -> tuple[Scoring, Sequence[ScoringTask]]:
