@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -185,8 +186,11 @@ def _result(task: TaskReport) -> dict[str, Any]:
 
 def _ended_at(folder: Path) -> str:
     """When something last happened there."""
-    changed = max(file.stat().st_mtime for file in [folder, *folder.iterdir()])
-    return _text(datetime.fromtimestamp(changed, UTC))
+    changed = [folder.stat().st_mtime]
+    for file in folder.iterdir():
+        with suppress(FileNotFoundError):  # written beside its name, and renamed since
+            changed.append(file.stat().st_mtime)
+    return _text(datetime.fromtimestamp(max(changed), UTC))
 
 
 def _text(time: datetime) -> str:

@@ -11,9 +11,10 @@ import secrets
 import signal
 import socket
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 import uvloop
@@ -154,8 +155,7 @@ class Twin:
             await server.serve(sockets=[self._socket, *(door.socket for door in doors)])
         finally:
             first_model.stop()
-            for part in reversed(parts):
-                await asyncio.to_thread(part.stop)
+            await to_the_end(asyncio.to_thread(_stop, parts))
 
     def _player(self, catalogue: Catalogue) -> Player | None:
         if self._replay is None:
@@ -168,6 +168,20 @@ class Twin:
             api_key=self.api_key,
             console=self._console,
         )
+
+
+def _stop(parts: Sequence[Part]) -> None:
+    for part in reversed(parts):
+        part.stop()
+
+
+async def to_the_end(work: Coroutine[Any, Any, None]) -> None:
+    """Wait for it. The server raises the signal that ended it once more, which cancels whoever waits."""
+    task = asyncio.ensure_future(work)
+    while not task.done():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.shield(task)
+    task.result()
 
 
 def _ground(settings: Settings, stack: ExitStack, console: Console) -> Ground:

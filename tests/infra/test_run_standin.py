@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -22,7 +23,11 @@ from google.cloud.run_v2.services.tasks.transports import TasksRestTransport
 
 from infra.emulators.processes import Emulator, running
 from infra.emulators.run import run_standin
+from infra.emulators.run_resources import Asked, execution_json
+from shared.platform.local.execution import TaskReport
+from shared.platform.local.executions import Report
 from shared.platform.local.processes import identity
+from shared.platform.ports import JobState, JobStatus
 from tests.contracts.workers import wait_for
 from tests.emulators import fresh_project
 
@@ -269,3 +274,24 @@ def test_what_is_no_request_is_refused(api: Api, body: bytes) -> None:
     answer = httpx.post(url, content=body, trust_env=False)
     assert answer.status_code == 400
     assert answer.json()["error"]["status"] == "INVALID_ARGUMENT"
+
+
+def test_files_that_come_and_go_hold_no_answer_up(tmp_path: Path) -> None:
+    asked = Asked("p", "r", "j", "m", (), {}, task_count=1, max_retries=0, created_at="2020-01-01T00:00:00Z")
+    report = Report(asked.facts(), JobStatus(JobState.RUNNING), [TaskReport()])
+    is_over = threading.Event()
+
+    def churn() -> None:
+        while not is_over.is_set():
+            (tmp_path / "written").touch()
+            (tmp_path / "written").rename(tmp_path / "named")
+            (tmp_path / "named").unlink()
+
+    thread = threading.Thread(target=churn)
+    thread.start()
+    try:
+        for _ in range(2_000):
+            assert execution_json(tmp_path, asked, report)["taskCount"] == 1
+    finally:
+        is_over.set()
+        thread.join()
