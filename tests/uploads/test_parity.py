@@ -77,6 +77,15 @@ def double_input() -> ModelProto:
     return model([narrow, *rest, *BOTH], tensors=FIXED, inputs=[given])
 
 
+def normalised() -> ModelProto:
+    """Divides its shares by their sum, behind an operator whose type ONNX doesn't infer."""
+    scaled = helper.make_node("Scaler", ["p"], ["odds"], domain=ML, offset=[0.0, 0.0], scale=[3.0, 3.0])
+    shares = [node("ReduceSum", ["odds", "axis"], ["all"], keepdims=1), node("Div", ["odds", "all"], ["y"])]
+    out = helper.make_tensor_value_info("y", FLOAT, [None, 2])
+    axis = constant("axis", [1], np.int64)
+    return model([*LOGIT, *BOTH, scaled, *shares], tensors=[*FIXED, axis], outputs=[out])
+
+
 def hostile_names() -> ModelProto:
     """Names like ours, and the word that external data need: none of them stays."""
     made = logistic()
@@ -123,6 +132,7 @@ MODELS: Mapping[str, tuple[Format, Callable[[], Made]]] = {
     "onnx-flat": (Format.ONNX, graph(lambda: one_column(flat=True), logistic_answers)),
     "onnx-double": (Format.ONNX, graph(double_input, logistic_answers)),
     "onnx-trees": (Format.ONNX, graph(stump, stump_answers)),
+    "onnx-normalised": (Format.ONNX, graph(normalised, logistic_answers)),
     "onnx-names": (Format.ONNX, graph(hostile_names, logistic_answers)),
 }
 
