@@ -53,6 +53,7 @@ _WHY_NOT: Final = {
         ("ConstantOfShape", "Expand", "Tile", "Range", "Resize", "Upsample", "Pad", "OneHot", "EyeLike"),
         "its result is as large as a value says",
     ),
+    **dict.fromkeys(("Shape", "Size"), "what is computed from it could be of any size"),
     **dict.fromkeys(("SVMClassifier", "SVMRegressor"), "its arrays can't be checked against each other here"),
 }
 
