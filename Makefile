@@ -13,11 +13,9 @@ define link_openmp
 	{ mkdir -p $(OPENMP) && ln -sf $(CURDIR)/$(VENV)/lib/python*/site-packages/scikit_learn.libs/libgomp-*.so* $(OPENMP)/libgomp.so.1; }
 endef
 
-# The whole suite runs side by side, one worker more than processors: many tests wait for other processes. A file's
-# tests share what they set up, and stay together. The longest files come first (tests/conftest.py), not those with
-# the most tests.
-WORKERS := $(shell $(PYTHON) -c 'import os; print(min((os.cpu_count() or 1) + 1, 4))')
-SIDE_BY_SIDE := -n $(WORKERS) --dist=loadfile --no-loadscope-reorder
+# The whole suite runs on up to four processors; a file's tests share what they set up, and stay together. The
+# longest files come first (tests/conftest.py), not those with the most tests.
+SIDE_BY_SIDE := -n auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help up test check bench lock openapi permissions format clean scan
