@@ -89,7 +89,12 @@ def tensors(row: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def test_heart_disease_goes_live_by_its_gates(twin: Twin) -> None:
-    run = twin.wait_for_run(twin.train(problem="heart_disease", activate=True), timeout_seconds=200)
+    asked_for = {
+        "problem": "heart_disease",
+        "candidates": ["logistic_regression", "lightgbm"],
+        "activate": True,
+    }
+    run = twin.wait_for_run(twin.train(**asked_for), timeout_seconds=200)
     assert run["status"] == "succeeded", run["error"]
     assert run["result"]["activated"]
     [made] = asked(twin, "/predict", {"model": "heart-disease", "inputs": [PATIENT]})["predictions"]
