@@ -28,7 +28,7 @@ from tests.uploads.graphs import (
     stump,
 )
 from tests.uploads.hostile import LGB, ONNX, SKOPS, UBJ, XGB, Hostile, _npy, _zip
-from tests.uploads.made import lightgbm_model, skops_model, xgboost_model
+from tests.uploads.made import lightgbm_model, skops_model, xgboost_model, xgboost_of_categories
 
 
 def in_the_conversion() -> Iterator[Hostile]:
@@ -255,6 +255,7 @@ def _xgboost() -> Iterator[Hostile]:
     yield tree("nan-threshold", "no number", "split_conditions", lambda old: [float("nan"), *old[1:]])
     yield tree("categories", "aren't those of its splits", "split_type", lambda old: [1, *old[1:]])
     yield tree("text", "isn't a model", "split_conditions", lambda old: ["x", *old[1:]])
+    yield Hostile("xgboost-categories-order", XGB, _in_another_order, "list what the model was trained with")
     yield Hostile(
         "xgboost-deep", XGB, lambda: b'{"learner":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "too deeply"
     )
@@ -586,6 +587,14 @@ def _sets_outside() -> bytes:
     trees = document["learner"]["gradient_booster"]["model"]["trees"]
     pruned = next(tree for tree in trees if tree["tree_param"]["num_deleted"] != "0")
     pruned.update(categories=[1], categories_segments=[0], categories_sizes=[1], categories_nodes=[10**6])
+    return json.dumps(document).encode()
+
+
+def _in_another_order() -> bytes:
+    """Trained with categories that pandas had in another order than the columns say."""
+    document = json.loads(xgboost_of_categories(framed=True)[0])
+    noted = document["learner"]["gradient_booster"]["model"]["cats"]["enc"][2]
+    noted["values"] = noted["values"][::-1]
     return json.dumps(document).encode()
 
 

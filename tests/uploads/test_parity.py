@@ -120,7 +120,6 @@ MODELS: Mapping[str, tuple[Format, Callable[[], Made]]] = {
     "xgboost-codes-2": (Format.XGBOOST_JSON, lambda: xgboost_of_categories(2)),
     "xgboost-codes-3": (Format.XGBOOST_UBJ, lambda: xgboost_of_categories(3, "ubj")),
     "xgboost-pandas": (Format.XGBOOST_JSON, lambda: xgboost_of_categories(2, framed=True)),
-    "xgboost-codes-pruned": (Format.XGBOOST_JSON, lambda: xgboost_of_categories(2, gamma=1.0)),
     "skops-logistic-2": (Format.SKOPS, lambda: skops_model("logistic", 2)),
     "skops-logistic-3": (Format.SKOPS, lambda: skops_model("logistic", 3)),
     "skops-forest-2": (Format.SKOPS, lambda: skops_model("forest", 2)),

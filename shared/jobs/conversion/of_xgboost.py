@@ -112,20 +112,9 @@ def _reached(tree: dict[str, Any]) -> dict[str, Any]:
         level = np.unique(np.concatenate([left[parents], right[parents]]))
     place = np.cumsum(reached) - 1
     kept = {name: np.asarray(tree[name])[reached] for name in _PER_NODE}
-    kept.update(_sets(tree, reached, place))
     for name, child in (("left_children", left), ("right_children", right)):
         kept[name] = np.where(child[reached] < 0, -1, place[child[reached]])
     return {**tree, **kept}
-
-
-def _sets(tree: Mapping[str, Any], reached: NDArray[np.bool_], place: NDArray[np.int64]) -> dict[str, Any]:
-    """The sets of categories of the nodes that are kept, by their new places."""
-    nodes = np.asarray(tree["categories_nodes"], np.int64)
-    own = reached[nodes]
-    found = {
-        name: np.asarray(tree[name], np.int64)[own] for name in ("categories_segments", "categories_sizes")
-    }
-    return {**found, "categories_nodes": place[nodes[own]]}
 
 
 def _categories(document: Mapping[str, Any]) -> dict[int, list[Any]]:

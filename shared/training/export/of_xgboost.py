@@ -96,7 +96,7 @@ def _xgboost_members(tree: Mapping[str, Any]) -> dict[int, NDArray[np.int64]]:
         ValueError: nodes and sets that don't belong together.
     """
     split_type = np.array(tree["split_type"], np.int64)
-    if not split_type.any():
+    if not split_type.any() and len(tree.get("categories_nodes", ())) == 0:
         return {}
     categories = np.array(tree["categories"], np.int64)
     starts, sizes = (np.array(tree[f"categories_{name}"], np.int64) for name in ("segments", "sizes"))

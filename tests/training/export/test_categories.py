@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -114,6 +115,7 @@ def test_a_model_is_tried_at_each_category_that_it_asks_for() -> None:
         (lambda text: text.replace("\nthreshold=0 ", "\nthreshold=99 ", 1), "a split on set 99"),
         (lambda text: text.replace("\nthreshold=0 ", "\nthreshold=nan ", 1), "isn't a model"),
         (lambda text: text.replace("split_feature=1", "split_feature=-1", 1), "split on feature -1"),
+        (lambda text: re.sub(r"\nthreshold=(\S+) .*", r"\nthreshold=\1", text, count=1), "a tree of"),
         (lambda text: text.replace("split_feature=1", "split_feature=9", 1), "isn't one of the 3"),
     ],
 )
