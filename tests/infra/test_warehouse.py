@@ -105,7 +105,7 @@ def test_the_same_batch_again_replaces_its_files(tmp_path: Path) -> None:
 
 
 def test_what_comes_again_in_another_batch_is_there_once(tmp_path: Path) -> None:
-    data = made(30)
+    data = made(30, until=datetime(2024, 1, 2, 23, tzinfo=UTC), days=0.5)  # of one day: three different files
     warehouse = keep(tmp_path, data[:20], data[10:], data[15:16])
     assert len(ids(warehouse, "predictions_made")) == 41
     assert ids(warehouse) == sorted(one["prediction_id"] for one in data)
