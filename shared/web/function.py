@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from secrets import token_hex
 from typing import TypeVar
 from weakref import WeakSet
 
@@ -13,9 +14,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from shared.access.idempotency import HEADER
-from shared.access.identity import Gatekeeper, Identity
+from shared.access.identity import ANONYMOUS, Gatekeeper, Identity
 from shared.access.roles import ROLES
-from shared.errors import Unauthenticated
+from shared.errors import ConfigurationError, Unauthenticated
 from shared.instance import Instance, current_instance
 from shared.logs import log_request
 from shared.monitoring.latency.process import process_age_seconds
@@ -27,7 +28,7 @@ from shared.web.cors import cors_headers, is_preflight, preflight
 from shared.web.delivery import EventHandler, handle, topic_of
 from shared.web.health import NOT_READY, Health, Ready, health, ready
 from shared.web.limiting import limit, load_soon, note_refused, require_calm
-from shared.web.responses import respond, success
+from shared.web.responses import misconfigured, respond, success
 from shared.web.route import Handler, Route, read_arguments
 from shared.web.routing import Routes, bare
 
@@ -127,7 +128,20 @@ class Function:
         """Answer one request. Whatever happens, the answer is well formed and logged once."""
         _widen(asyncio.get_running_loop())
         headers = headers_of(request.scope["headers"])
-        call = self._call(request.scope["path"], headers, request.scope.get("client"))
+        path, started = request.scope["path"], time.perf_counter()
+        try:
+            call = self._call(path, headers, request.scope.get("client"))
+        except ConfigurationError as error:
+            facts = {
+                "function": self.name,
+                "method": request.method,
+                "path": bare(path),
+                "latency_ms": round((time.perf_counter() - started) * 1_000, 3),
+                "request_id": request_id(headers, token_hex),
+                "logging.googleapis.com/trace": traceparent(headers)[3:35],
+                "caller": ANONYMOUS.name,
+            }
+            return misconfigured(error, facts)
         call.instance.measurements.publish_if_due()
         response = await respond(lambda: self._handle(request, headers, call), call)
         origins = call.instance.settings.cors_allow_origins

@@ -40,14 +40,19 @@ class Problem(Answer):
 
 def problem_of(error: EngineError, call: Call) -> Problem:
     """The problem document of `error`, for the caller of `call`."""
+    return problem_at(error, call.path, call.request_id)
+
+
+def problem_at(error: EngineError, path: str, request_id: str) -> Problem:
+    """The problem document of `error`, for who asked for `path`."""
     return Problem(
         type=TYPE_PREFIX + error.slug,
         title=error.title,
         status=error.status,
         detail=error.detail,
-        instance=call.path,
+        instance=path,
         error=error.detail,
-        request_id=call.request_id,
+        request_id=request_id,
         retryable=error.retryable,
         errors=tuple(FieldProblem(pointer=e.pointer, detail=e.detail) for e in error.errors),
     )

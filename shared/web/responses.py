@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from shared.errors import EngineError
-from shared.logs import LOGGER
+from shared.errors import ConfigurationError, EngineError
+from shared.logs import LOGGER, configure_logs, log_request
 from shared.web.call import Call
-from shared.web.problem import MEDIA_TYPE, problem_headers, problem_of, unexpected
+from shared.web.problem import MEDIA_TYPE, problem_at, problem_headers, problem_of, unexpected
 
 
 async def respond(run: Callable[[], Awaitable[Response]], call: Call) -> Response:
@@ -33,6 +34,20 @@ def success(result: BaseModel | None, status: int) -> Response:
 def refusal(error: EngineError, call: Call) -> Response:
     call.facts["problem"] = error.slug
     return Response(_json(problem_of(error, call)), error.status, problem_headers(error), MEDIA_TYPE)
+
+
+def misconfigured(error: ConfigurationError, facts: Mapping[str, Any]) -> Response:
+    """Of a function that can do nothing, as its settings are wrong. What is wrong is told in its log alone:
+    nobody knows yet who calls. `facts` are those of the request's line.
+    """
+    function, path, request_id = facts["function"], facts["path"], facts["request_id"]
+    words = f"The settings of {function} are wrong; its log names them. Quote request {request_id}."
+    told = ConfigurationError(words)
+    configure_logs("INFO")
+    LOGGER.error("wrong settings", extra={"facts": {"function": function, "why": error.detail}})
+    log_request({**facts, "status": told.status, "problem": told.slug})
+    headers = {"x-request-id": request_id, "cache-control": "no-store"}
+    return Response(_json(problem_at(told, path, request_id)), told.status, headers, MEDIA_TYPE)
 
 
 def _json(model: BaseModel) -> bytes:

@@ -3,15 +3,19 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import redirect_stdout
 from typing import Annotated, Any
 
 import pytest
+import yaml
 from pydantic import Field
 from starlette.applications import Starlette
 from starlette.routing import Route
 
+from infra.catalogue import ROOT
+from shared.config import settings
 from shared.errors import UpstreamUnavailable
-from shared.instance import Instance
+from shared.instance import Instance, use_instance
 from shared.logs import configure_logs
 from shared.platform.ports import Event
 from shared.schema import Answer, Body, Query
@@ -155,6 +159,27 @@ def test_an_unforeseen_error_tells_nothing_but_is_logged(client: AsgiClient) -> 
     logged = [json.loads(line) for line in lines.getvalue().splitlines()]
     assert "a secret detail" in logged[0]["stack_trace"]
     assert logged[0]["request_id"] == logged[1]["request_id"]
+
+
+def test_wrong_settings_are_named_in_the_log_alone(
+    client: AsgiClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_instance(None)
+    settings.cache_clear()
+    monkeypatch.setenv("RATE_LIMIT_REQUESTS", "many")
+    lines = io.StringIO()
+    with redirect_stdout(lines):
+        response = client.get("/health", headers={"x-request-id": "r1"})
+    assert "RATE_LIMIT" not in problem(response, 500)["detail"]
+    why, request = map(json.loads, lines.getvalue().splitlines())
+    assert (why["severity"], why["function"]) == ("ERROR", "echo")
+    assert why["why"].startswith("Wrong settings (environment or .env): RATE_LIMIT_REQUESTS: Input should be")
+    assert (request["path"], request["status"], request["request_id"]) == ("/health", 500, "r1")
+    assert request["problem"] == response.json()["type"].rpartition(":")[2]
+    fields = yaml.safe_load((ROOT / "infra" / "metrics.yaml").read_text())["fields"]
+    assert {name for name, field in fields.items() if "when" not in field} <= set(request)
+    monkeypatch.undo()
+    assert client.get("/health").status_code == 200
 
 
 def test_a_dependencys_error_says_when_to_retry(client: AsgiClient) -> None:
