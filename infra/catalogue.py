@@ -86,7 +86,6 @@ class Workload(BaseModel):
 class Job(Workload):
     """One job as the catalogue lists it: `python -m shared.jobs.<name>`."""
 
-    parallelism: int = Field(ge=1, le=100)
     retries: int = Field(ge=0, le=10)
     timeout_seconds: int = Field(ge=1, le=604_800)
 

@@ -6,12 +6,13 @@ ENVIRONMENT ?= development
 STATE_BUCKET ?= $(PROJECT)-mlengine-terraform
 REVISION ?= $(shell git rev-parse HEAD 2>/dev/null)
 BUILD ?= by-hand
+PREFIX ?= mlengine-
 PYTHON_DIGEST ?=
 TERRAFORM ?= terraform
 
 DELIVERY := build/delivery
 BUNDLES := build/bundles
-JOBS_TAG = $(REGION)-docker.pkg.dev/$(PROJECT)/mlengine-jobs/jobs:$(REVISION)-$(BUILD)
+JOBS_TAG = $(REGION)-docker.pkg.dev/$(PROJECT)/$(PREFIX)jobs/jobs:$(REVISION)-$(BUILD)
 PLANS = gs://$(STATE_BUCKET)/plans/$(BUILD)
 IN_TERRAFORM = $(TERRAFORM) -chdir=terraform
 TERRAFORM_INIT = $(IN_TERRAFORM) init -input=false -backend-config=bucket=$(STATE_BUCKET) -backend-config=prefix=mlengine
@@ -46,7 +47,7 @@ terraform-check: ## Check the Terraform code: format, validity, its tests
 
 image: ## Build and push the jobs' image; its name with its digest goes into build/delivery/image
 	$(call needs,PROJECT REVISION PYTHON_DIGEST)
-	docker build --file infra/containers/jobs.Dockerfile --tag $(JOBS_TAG) \
+	docker build --platform linux/amd64 --file infra/containers/jobs.Dockerfile --tag $(JOBS_TAG) \
 		--build-arg PYTHON_DIGEST=$(PYTHON_DIGEST) --build-arg REVISION=$(REVISION) \
 		--build-arg EVIDENTLY=$(EVIDENTLY) .
 	docker push $(JOBS_TAG)
@@ -69,7 +70,7 @@ image-sbom: ## Write that image's bill of materials into Artifact Analysis' buck
 plan: ## Plan the deployment of the bundles and that image; print the plan and keep it
 	$(call needs,PROJECT)
 	$(TERRAFORM_INIT)
-	TF_VAR_project_id=$(PROJECT) TF_VAR_region=$(REGION) TF_VAR_job_image="$$(cat $(DELIVERY)/image)" \
+	TF_VAR_project_id=$(PROJECT) TF_VAR_region=$(REGION) TF_VAR_prefix=$(PREFIX) TF_VAR_job_image="$$(cat $(DELIVERY)/image)" \
 		$(IN_TERRAFORM) plan -input=false -var-file=environments/$(ENVIRONMENT).tfvars -out=$(CURDIR)/$(DELIVERY)/plan
 	gcloud storage cp $(DELIVERY)/plan $(PLANS)/plan
 
@@ -80,7 +81,7 @@ release: ## Ask for the deployment of that plan; in production somebody has to a
 
 traffic-save: $(VENV)/.dev ## Write down which revisions serve
 	$(call needs,PROJECT)
-	@$(IN_CLOUD) $(BIN)/python -m infra.traffic save $(DELIVERY)/traffic.json
+	@$(IN_CLOUD) $(BIN)/python -m infra.traffic save $(DELIVERY)/traffic.json --prefix $(PREFIX)
 
 apply: $(VENV)/.dev ## Apply the kept plan, and no other; on failure, the old revisions serve again
 	$(call needs,PROJECT)
@@ -94,4 +95,4 @@ verify: $(VENV)/.dev ## Try what was deployed; on failure, the old revisions ser
 	$(call needs,PROJECT)
 	@$(BIN)/python -m infra.smoke $(DELIVERY)/outputs.json $(SMOKE_OPTIONS) || { $(RESTORE); exit 1; }
 
-RESTORE = $(IN_CLOUD) $(BIN)/python -m infra.traffic restore $(DELIVERY)/traffic.json
+RESTORE = $(IN_CLOUD) $(BIN)/python -m infra.traffic restore $(DELIVERY)/traffic.json --prefix $(PREFIX)

@@ -3,9 +3,9 @@
 ADDRESSES is the engine's URL, or a file of what `terraform output -json` prints: behind a front door that
 alone is called.
 Each address must be healthy and ready, `predict` must predict, and the prediction must be in the audit, which
-only has it when the events arrive. What is not yet so may become so: it is asked again until the patience
-ends. The key is in MLENGINE_API_KEY; with --identity each call also carries a token of this machine's service
-account, for functions that only known callers may invoke.
+only has it when the events arrive. What is not yet so may become so: it is asked again until the patience,
+which all checks share, has ended. The key is in MLENGINE_API_KEY; with --identity each call also carries a
+token of this machine's service account, for functions that only known callers may invoke.
 """
 
 from __future__ import annotations
@@ -41,15 +41,15 @@ class NotYet(Exception):
     """What was found instead of what was expected. It may be otherwise in a moment."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Smoke:
-    """The checks. `clock` and `pause` are in seconds."""
+    """The checks. `clock` and `pause` are in seconds; `left_seconds` is what is left of the patience."""
 
     addresses: Mapping[str, str]
     api_key: str
     symbol: str
     expects_model: bool
-    patience_seconds: float
+    left_seconds: float
     client: httpx.Client
     token_of: Callable[[str], str] | None = None
     clock: Callable[[], float] = time.monotonic
@@ -72,13 +72,16 @@ class Smoke:
                 check()
             except (NotYet, httpx.TransportError) as error:
                 waited = self.clock() - started
-                if waited < self.patience_seconds:
+                if waited < self.left_seconds:
                     self.pause(_PAUSE_SECONDS)
                     continue
+                self.left_seconds = 0.0  # a deployment that failed is given back soon
                 self.failures.append(what)
                 console.print(f"[red]no[/red]   {what}: {type(error).__name__}: {error}", highlight=False)
             else:
-                console.print(f"[green]yes[/green]  {what} ({self.clock() - started:.1f} s)", highlight=False)
+                took = self.clock() - started
+                self.left_seconds = max(0.0, self.left_seconds - took)
+                console.print(f"[green]yes[/green]  {what} ({took:.1f} s)", highlight=False)
             return
 
     def _is_healthy(self, name: str) -> None:
@@ -184,13 +187,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--symbol", default="AAPL", help="what is predicted")
     parser.add_argument("--before-first-model", action="store_true", help="none is live: don't predict")
     parser.add_argument("--identity", action="store_true", help="send this service account's ID token too")
-    parser.add_argument("--patience-seconds", type=float, default=120.0, help="how long each check may take")
+    parser.add_argument("--patience-seconds", type=float, default=600.0, help="how long all may take")
     chosen = parser.parse_args(arguments)
     try:
         addresses = read_addresses(chosen.addresses)
     except ValueError as error:
         parser.error(str(error))
-    api_key = os.environ.get("MLENGINE_API_KEY", "")
+    api_key = os.environ.get("MLENGINE_API_KEY", "").strip()  # a secret may end with a line break
     if not api_key:
         parser.error("set MLENGINE_API_KEY: the key of the engine's administrator")
     with httpx.Client() as client:
@@ -200,7 +203,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             api_key,
             chosen.symbol,
             expects_model=not chosen.before_first_model,
-            patience_seconds=chosen.patience_seconds,
+            left_seconds=chosen.patience_seconds,
             client=client,
             token_of=metadata_token(client, host) if chosen.identity else None,
         )

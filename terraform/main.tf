@@ -15,6 +15,7 @@ module "project_services" {
     "cloudscheduler.googleapis.com",
     "firestore.googleapis.com",
     "iam.googleapis.com",
+    "iamcredentials.googleapis.com",
     "logging.googleapis.com",
     "monitoring.googleapis.com",
     "pubsub.googleapis.com",
@@ -164,12 +165,11 @@ module "secret" {
 module "function_images" {
   source = "./modules/artifact_registry"
 
-  project_id     = var.project_id
-  location       = var.region
-  name           = "${var.prefix}functions"
-  purpose        = "The images that the functions' bundles are built into."
-  immutable_tags = false
-  keep_images    = 5
+  project_id  = var.project_id
+  location    = var.region
+  name        = "${var.prefix}functions"
+  purpose     = "The images that the functions' bundles are built into."
+  keep_images = 5
   grants = {
     build = { role = local.permissions.platform.build_images.role, member = module.build_account.member }
   }
@@ -180,11 +180,10 @@ module "function_images" {
 module "job_images" {
   source = "./modules/artifact_registry"
 
-  project_id     = var.project_id
-  location       = var.region
-  name           = "${var.prefix}jobs"
-  purpose        = "The jobs' image."
-  immutable_tags = true
+  project_id = var.project_id
+  location   = var.region
+  name       = "${var.prefix}jobs"
+  purpose    = "The jobs' image."
 
   depends_on = [module.project_services]
 }
@@ -230,7 +229,6 @@ module "job" {
   service_account_email = module.workload_account["job-${each.key}"].email
   memory_mb             = each.value.memory_mb
   cpu                   = each.value.cpu
-  parallelism           = each.value.parallelism
   retries               = each.value.retries
   timeout_seconds       = each.value.timeout_seconds
   environment           = local.environments["job-${each.key}"]

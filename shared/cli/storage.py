@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from shared.cli.problem import ExitCode, problem
 from shared.cli.session import Session
+from shared.cli.target import is_loopback
 
 if TYPE_CHECKING:
     from shared.instance import Instance
@@ -17,7 +18,7 @@ def opened(session: Session, *, must_exist: bool = True) -> Instance:
     """The engine's parts on the platform that the settings name; for the twin on emulators, theirs.
 
     Raises:
-        CliProblem: the state must exist, and its folder doesn't.
+        CliProblem: the state must exist, and its folder doesn't; or another engine may be meant.
     """
     from shared.config import PlatformName, load_settings
     from shared.instance import Instance
@@ -29,6 +30,15 @@ def opened(session: Session, *, must_exist: bool = True) -> Instance:
     settings = load_settings(
         _env_file=installation.root / ".env", mlengine_home=installation.home, **emulators
     )
+    url = installation.setting("MLENGINE_URL")
+    if url and not is_loopback(url) and settings.platform is PlatformName.LOCAL:
+        raise problem(
+            "cli",
+            "Which engine is meant?",
+            f"MLENGINE_URL names {url}, and this works on the state itself, where the settings say that it "
+            "rests: here, on this machine. For the engine in the cloud set PLATFORM=gcp, "
+            "GOOGLE_CLOUD_PROJECT and GOOGLE_CLOUD_REGION; for this machine's unset MLENGINE_URL.",
+        )
     if must_exist and settings.platform is PlatformName.LOCAL and not installation.home.exists():
         raise problem(
             "cli",

@@ -94,6 +94,21 @@ def test_a_mistyped_state_folder_is_not_backed_up_as_nothing(tmp_path: Path) -> 
     assert not (tmp_path / "backup").exists()
 
 
+def test_the_state_of_this_machine_is_not_taken_for_that_of_an_engine_elsewhere(
+    home: Path, tmp_path: Path
+) -> None:
+    def run_for(url: str, *words: object) -> Result:
+        environment = {"MLENGINE_HOME": str(home), "MLENGINE_URL": url}
+        return CliRunner().invoke(app, [*map(str, words)], env=environment)
+
+    for command in ("backup", "restore"):
+        refused = run_for("https://engine.example.com", command, tmp_path / "backup")
+        assert refused.exit_code == 1
+        assert "PLATFORM=gcp" in refused.output
+    assert not (tmp_path / "backup").exists()
+    assert run_for("http://127.0.0.1:8080", "backup", tmp_path / "backup").exit_code == 0
+
+
 def test_a_folder_that_cannot_be_made_is_told_in_words(home: Path) -> None:
     refused = run(home, "backup", "/proc/nothing")
     assert refused.exit_code == 1

@@ -332,7 +332,7 @@ class TestIdle:
 
     def test_new_functions_schedules_and_jobs_are_counted(self, model: Model) -> None:
         job = Job(
-            purpose="Any.", memory_mb=1_024, cpu=4, may=(), settings=(), secrets=(), parallelism=1, retries=0,
+            purpose="Any.", memory_mb=1_024, cpu=4, may=(), settings=(), secrets=(), retries=0,
             timeout_seconds=60,
         )  # fmt: skip
         starter = entry(topic="alerts.raised", may=("jobs.run",), runs=("newjob",), secrets=("NEW_SECRET",))

@@ -4,7 +4,9 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+import httpx
 import pytest
+from rich.console import Console
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -13,7 +15,7 @@ from starlette.routing import Route
 from infra.catalogue import read_catalogue
 from infra.local.dispatcher import Dispatcher
 from infra.local.gateway import Gateway
-from infra.smoke import ENGINE, main, read_addresses
+from infra.smoke import ENGINE, Smoke, main, read_addresses
 from tests.cli.conftest import serving
 from tests.conftest import ADMIN_KEY
 from tests.functions.engine import Engine
@@ -70,7 +72,10 @@ def printed(capsys: pytest.CaptureFixture[str]) -> Read:
     return lambda: capsys.readouterr().out
 
 
-def test_a_working_engine_passes(engine: Engine, url: str, delivering: None, printed: Read) -> None:
+def test_a_working_engine_passes(
+    engine: Engine, url: str, delivering: None, printed: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLENGINE_API_KEY", f"{ADMIN_KEY}\n")  # as a secret that was piped in
     active(engine.instance.registry)
     assert main([url, *PATIENT]) == 0
     assert printed().count("yes") == 3
@@ -103,6 +108,23 @@ def test_a_wrong_key_is_a_failure(
 def test_nobody_there_is_a_failure(free_port_url: str, printed: Read) -> None:
     assert main([free_port_url, *HURRIED]) == 1
     assert "ConnectError" in printed()
+
+
+def test_all_checks_share_one_patience(free_port_url: str) -> None:
+    """A deployment of which nothing answers is given back before the build that made it times out."""
+    seconds = 0.0
+
+    def pause(some: float) -> None:
+        nonlocal seconds
+        seconds += some
+
+    names = ("predict", "monitoring", *(f"other-{n}" for n in range(18)))
+    addresses = dict.fromkeys(names, free_port_url)
+    with httpx.Client() as client:
+        smoke = Smoke(addresses, "k", "ABC", True, 60.0, client, clock=lambda: seconds, pause=pause)
+        assert not smoke.run(Console(quiet=True))
+    assert len(smoke.failures) == 41
+    assert seconds == 60.0
 
 
 @pytest.fixture

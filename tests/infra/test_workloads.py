@@ -96,7 +96,7 @@ def test_a_permission_without_its_list_is_refused(changes: dict[str, Any], why: 
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"parallelism": 0},
+        {"parallelism": 1},
         {"retries": 11},
         {"timeout_seconds": 0},
         {"runs": ["score"]},

@@ -247,7 +247,21 @@ def test_an_identity_without_the_right_is_told_so(project: Project, line: Line) 
     ):
         with pytest.raises(ConfigurationError, match="service account"):
             act()
-    assert line.seen == ["GET", "POST", "GET", "DELETE"]
+    assert line.seen == ["GET", "GET", "POST", "GET", "DELETE"]
+
+
+def test_what_is_missing_where_only_a_part_may_be_listed_is_missing(
+    project: Project, line: Line, blobs: GcsBlobs
+) -> None:
+    """Cloud Storage answers as if it were forbidden to whom it may not tell that there is no such object."""
+    digest = blobs.put("runs/ab", SMALL)
+    reader = over(line, project)
+    line.plan("GET", Fault.REFUSED)
+    with pytest.raises(NotFound):
+        reader.get("runs/a", sha256=digest)
+    line.plan("GET", Fault.REFUSED)
+    with pytest.raises(ConfigurationError, match="service account"):
+        reader.get("runs/ab", sha256=digest)
 
 
 @pytest.mark.parametrize("content", [SMALL, LARGE])

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlparse
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from google.auth.credentials import AnonymousCredentials
 from google.cloud.storage import Client
 from google.oauth2.service_account import Credentials
 
@@ -49,3 +50,17 @@ def test_size_free_name_and_time_are_signed(blobs: GcsBlobs) -> None:
     assert made.headers["x-goog-content-length-range"] == "7,7"
     assert made.headers["x-goog-if-generation-match"] == "0"
     assert set(made.headers) < set(query["X-Goog-SignedHeaders"].split(";"))
+
+
+def test_a_token_that_may_sign_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """IAM signs for tokens of `iam` or `cloud-platform` alone: where one only reaches storage, it refuses."""
+    asked: list[list[str]] = []
+
+    def default(scopes: list[str]) -> tuple[AnonymousCredentials, str]:
+        asked.append(scopes)
+        return AnonymousCredentials(), "p"  # type: ignore[no-untyped-call]
+
+    monkeypatch.setattr("google.auth.default", default)
+    chosen = load_settings(platform="gcp", google_cloud_project="a-project", blobs_url="gs://bucket")
+    GcsBlobs(Project.of(chosen), None)._credentials()  # type: ignore[arg-type]  # nothing is read here
+    assert asked == [["https://www.googleapis.com/auth/cloud-platform"]]

@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from shared.errors import AlreadyExists, CorruptBlob, NotFound, PlatformUnavailable
+from shared.errors import AlreadyExists, ConfigurationError, CorruptBlob, NotFound, PlatformUnavailable
 from shared.platform.gcp.blob_errors import translated
 from shared.platform.gcp.project import Project
 from shared.platform.gcp.rest import MAX_CONNECTIONS, GoogleRest
@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from google.auth.credentials import Credentials
     from google.cloud.storage import Bucket
 
-_SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
+_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+"""What signing by IAM asks of a token; the roles of the account are what limits it."""
+
 _LISTED = "items(name,size,metadata),nextPageToken"
 _SHA256 = "sha256"
 _OUTSIDE = 416  # a range that begins behind the end
@@ -170,8 +172,15 @@ class GcsBlobs:
     ) -> httpx.Response:
         if not is_blob_name(name):
             raise NotFound(f"There is no blob {name!r}.")
-        url = f"{self._project.storage_url}/storage/v1/b/{self._project.bucket}/o/{quote(name, safe='')}"
-        response = self._rest.call("GET", url, params=params, headers=headers)
+        bucket = f"{self._project.storage_url}/storage/v1/b/{self._project.bucket}/o"
+        try:
+            response = self._rest.call(
+                "GET", f"{bucket}/{quote(name, safe='')}", params=params, headers=headers
+            )
+        except ConfigurationError:
+            if self._is_listed(bucket, name):
+                raise
+            raise NotFound(f"There is no blob {name}.") from None
         if response.status_code == 404:
             raise NotFound(f"There is no blob {name}.")
         if response.status_code not in ((200,) if headers is None else (206, _OUTSIDE)):
@@ -179,6 +188,17 @@ class GcsBlobs:
                 f"Cloud Storage doesn't give {self._place(name)}: it answers {response.status_code}."
             )
         return response
+
+    def _is_listed(self, bucket: str, name: str) -> bool:
+        """Whether an object that may not be read is there. Who may list a part of a bucket only isn't told
+        that an object there is missing: Cloud Storage answers as if it were forbidden.
+
+        Raises:
+            ConfigurationError: it may not be listed either.
+        """
+        params = {"prefix": name, "fields": "items(name)"}
+        found = self._rest.call("GET", bucket, params=params).json()
+        return any(one["name"] == name for one in found.get("items", ()))
 
     def _place(self, name: str) -> str:
         return f"gs://{self._project.bucket}/{name}"

@@ -6,8 +6,9 @@ resource "google_artifact_registry_repository" "this" {
   description   = var.purpose
   format        = "DOCKER"
 
+  # Images are used by their digests. Where tags were immutable, no tagged image could be deleted.
   docker_config {
-    immutable_tags = var.immutable_tags
+    immutable_tags = false
   }
 
   # What is kept beats what is deleted: the last images stay, however old.

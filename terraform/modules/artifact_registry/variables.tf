@@ -23,11 +23,6 @@ variable "purpose" {
   description = "Which images it keeps."
 }
 
-variable "immutable_tags" {
-  type        = bool
-  description = "Whether a tag stays with its image. Not for the images of functions: their builds move tags."
-}
-
 variable "keep_images" {
   type        = number
   default     = 10

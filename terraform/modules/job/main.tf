@@ -5,9 +5,9 @@ resource "google_cloud_run_v2_job" "this" {
   deletion_protection = var.deletion_protection
 
   template {
-    # Who starts an execution says how many tasks it has.
-    task_count  = 1
-    parallelism = var.parallelism
+    # Who starts an execution says how many tasks it has, and all run at the same time: an execution with fewer
+    # tasks than a job's `parallelism` is refused.
+    task_count = 1
 
     template {
       service_account = var.service_account_email

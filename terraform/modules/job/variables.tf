@@ -63,16 +63,6 @@ variable "cpu" {
   }
 }
 
-variable "parallelism" {
-  type        = number
-  description = "Tasks of an execution that run at the same time."
-
-  validation {
-    condition     = var.parallelism >= 1 && var.parallelism <= 100
-    error_message = "Give 1 to 100."
-  }
-}
-
 variable "retries" {
   type        = number
   description = "How often a task that fails is tried again."

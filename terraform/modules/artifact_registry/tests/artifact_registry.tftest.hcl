@@ -1,11 +1,10 @@
 mock_provider "google" {}
 
 variables {
-  project_id     = "demo-project"
-  location       = "europe-west1"
-  name           = "mlengine-jobs"
-  purpose        = "The jobs' image."
-  immutable_tags = true
+  project_id = "demo-project"
+  location   = "europe-west1"
+  name       = "mlengine-jobs"
+  purpose    = "The jobs' image."
   grants = {
     build = { role = "roles/artifactregistry.writer", member = "serviceAccount:a@b.c" }
   }
@@ -31,6 +30,15 @@ run "the_last_images_stay" {
   assert {
     condition     = flatten([for policy in google_artifact_registry_repository.this.cleanup_policies : policy.most_recent_versions[*].keep_count if policy.action == "KEEP"]) == [10]
     error_message = "The newest versions are kept whatever their age."
+  }
+}
+
+run "old_images_can_be_deleted" {
+  command = plan
+
+  assert {
+    condition     = !google_artifact_registry_repository.this.docker_config[0].immutable_tags
+    error_message = "A tag that can't be moved keeps its image for ever."
   }
 }
 

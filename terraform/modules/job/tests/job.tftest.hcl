@@ -9,7 +9,6 @@ variables {
   service_account_email = "mlengine-job-train@demo-project.iam.gserviceaccount.com"
   memory_mb             = 4096
   cpu                   = 2
-  parallelism           = 1
   retries               = 2
   timeout_seconds       = 7200
   environment           = { LOG_LEVEL = "INFO" }
@@ -108,16 +107,6 @@ run "refuses_half_a_cpu" {
   }
 
   expect_failures = [var.cpu]
-}
-
-run "refuses_no_parallelism" {
-  command = plan
-
-  variables {
-    parallelism = 0
-  }
-
-  expect_failures = [var.parallelism]
 }
 
 run "refuses_many_retries" {
