@@ -96,6 +96,22 @@ def test_another_target_may_be_named(run: Run) -> None:
     assert "fractions" in result.stderr
 
 
+def test_a_target_of_many_numbers_is_doubted(run: Run) -> None:
+    Path("ages.csv").write_text("height,age\n" + "".join(f"{n % 7}.5,{n % 20}\n" for n in range(200)))
+    result = run("problem", "init", "ages.csv", "--target", "age")
+    assert result.exit_code == 0
+    assert "20 different numbers: each becomes a class" in " ".join(result.stdout.split())
+    assert "20 different numbers" in Path("ages.yaml").read_text()
+    assert "different numbers" not in run("problem", "init", "churn.csv").stdout
+
+
+@pytest.mark.parametrize("name", ["Bad Name", "7up", "a-b", "x" * 49])
+def test_a_draft_has_a_name_that_can_be(run: Run, name: str) -> None:
+    result = run("problem", "init", "churn.csv", "--name", name)
+    assert (result.exit_code, "small letters" in " ".join(result.stderr.split())) == (2, True)
+    assert not Path(f"{name}.yaml").exists()
+
+
 def test_wrong_rows_are_shown_by_row_and_column(run: Run) -> None:
     drafted(run)
     with Path("churn.csv").open("a") as file:
@@ -186,8 +202,21 @@ def test_rows_that_dont_fit_are_left_out_on_demand(there: Run) -> None:
         file.write("-1,x,basic,true,no\n")
     result = there("problem", "apply", "churn.yaml")
     assert (result.exit_code, "1 of 81 rows" in result.stderr) == (1, True)
+    assert "--leave-out-bad-rows" in result.stderr
     result = there("problem", "apply", "churn.yaml", "--leave-out-bad-rows")
     assert (result.exit_code, "1 rows that don't fit were left out" in result.stdout) == (0, True)
+
+
+def test_a_problem_that_works_keeps_its_data_where_new_terms_are_refused(there: Run) -> None:
+    terms = drafted(there)
+    assert there("problem", "apply", "churn.yaml").exit_code == 0
+    before = there("problem", "show", "churn", "--json").stdout
+    change(columns={**terms["columns"], "months": {"type": "integer", "minimum": 1_000}})
+    assert there("problem", "apply", "churn.yaml").exit_code == 1
+    change(columns=terms["columns"], folds=20)
+    few = there("problem", "apply", "churn.yaml")
+    assert (few.exit_code, "one per fold" in " ".join(few.stderr.split())) == (1, True)
+    assert there("problem", "show", "churn", "--json").stdout == before
 
 
 def test_without_arrow_it_says_what_to_install(tmp_path: Path) -> None:

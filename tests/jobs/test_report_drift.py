@@ -22,7 +22,8 @@ from shared.jobs.reports.drift_page import render
 from shared.jobs.task import Exit, Stopped, Task
 from shared.monitoring.reports import ReportStatus
 from shared.platform.ports import Delete
-from tests.jobs.reported import CHECK, FEATURES, Seen, instance_at, page, requested
+from tests.jobs.conftest import store_candles
+from tests.jobs.reported import CHECK, FEATURES, Seen, checked_home, instance_at, page, requested
 from tests.jobs.scored import PassedOn
 
 PLATFORM = Task(is_by_hand=False, retries=3)
@@ -65,6 +66,27 @@ def test_the_page_shows_the_check_and_needs_nothing_else(instance: Instance) -> 
     assert len(seen.titles) == len(set(seen.titles)) >= FEATURES + 3
     assert "Each statistic against its null, per length of window" in seen.titles
     assert (check.report_url, check.multivariate is None) == ("/reports/r1", False)
+
+
+def test_soon_after_its_training_the_windows_that_are_full_are_shown(tmp_path: Path) -> None:
+    checked_home(tmp_path, store_candles, unseen=30)
+    instance = instance_at(tmp_path)
+    requested(instance)
+    assert work(instance) is Exit.DONE
+    report = instance.reports.get("r1")
+    assert (report.status, report.error) == (ReportStatus.SUCCEEDED, None)
+    seen = Seen(page(instance))
+    assert seen.wrong == []
+    assert "Over 20 sessions" in seen.text
+    assert "60 sessions since it was trained are needed" in seen.text
+
+
+def test_a_model_that_was_only_just_trained_has_a_report_without_rows(tmp_path: Path) -> None:
+    checked_home(tmp_path, store_candles, unseen=1)
+    instance = instance_at(tmp_path)
+    requested(instance)
+    assert work(instance) is Exit.DONE
+    assert instance.reports.get("r1").status is ReportStatus.SUCCEEDED
 
 
 def test_names_are_text_wherever_they_come_from(instance: Instance) -> None:

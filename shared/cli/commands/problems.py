@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from shared.cli.client import Document, path_part
 from shared.cli.commands.training import PANEL
-from shared.cli.declarations import arrow, check_rows, read_declaration, read_rows, refusals
+from shared.cli.declarations import DeclaredFile, arrow, check_rows, read_declaration, read_rows, refusals
 from shared.cli.problem import problem, wrong_usage
 from shared.cli.session import Session, command
+
+if TYPE_CHECKING:
+    from shared.problems.declared.desk import Format
 
 MEDIA_TYPES: Final = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet"}
 
@@ -52,6 +55,12 @@ def init(
     """Draft a problem from its file of rows: columns, ranges, categories, target."""
     rows = read_rows(data)
     chosen = name or _named_like(data)
+    from shared.problems.declared.declaration import NAME
+
+    if not re.fullmatch(NAME, chosen):
+        raise wrong_usage(
+            f"A problem's name is small letters, digits and '_', and begins with a letter; found {chosen!r}."
+        )
     file = output or data.with_name(f"{chosen}.yaml")
     with refusals(), arrow():
         from shared.problems.declared.drafting import draft
@@ -72,6 +81,7 @@ def init(
         "file": str(file),
         "target": drafted.target,
         "target_is_guess": drafted.is_guess,
+        "target_doubt": drafted.doubt,
         "left_out": drafted.left_out,
     }
     session.output.show(document, view)
@@ -119,6 +129,8 @@ def apply(session: Session, file: File, leave_out_bad_rows: LeaveOut = False) ->
     declared = read_declaration(file)
     path = f"/problems/{declared.declaration.name}"
     rows = None if declared.data is None else read_rows(declared.data)
+    if rows is not None:  # first: to declare it lets go of the data that it has, where they don't fit
+        _require_fit(declared, *rows, leave_out_bad_rows=leave_out_bad_rows)
     document = session.client.put(path, declared.declaration.canonical())
     if rows is not None:
         content, kind = rows
@@ -154,6 +166,24 @@ def delete(session: Session, name: Name) -> None:
     from shared.cli.views.problems import deleted
 
     session.output.show(document, deleted)
+
+
+def _require_fit(declared: DeclaredFile, content: bytes, format: Format, *, leave_out_bad_rows: bool) -> None:
+    """
+    Raises:
+        CliProblem: what the server would refuse of these rows.
+    """
+    checked = check_rows(declared.declaration, content, format)
+    with refusals():
+        checked.require_enough(declared.declaration.folds)
+    if checked.bad and not leave_out_bad_rows:
+        raise problem(
+            "invalid-input",
+            "Invalid input",
+            f"{checked.bad} of {checked.rows} rows in {declared.data} don't fit {declared.path}, so nothing "
+            "was changed: correct the rows or the columns, or give --leave-out-bad-rows.",
+            next_command=f"mlengine problem check {declared.path}",
+        )
 
 
 def _named_like(data: Path) -> str:

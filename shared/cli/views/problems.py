@@ -129,6 +129,8 @@ def drafted(document: Document) -> Iterable[RenderableType]:
     yield Text.assemble("Drafted ", (document["name"], "bold"), f" in {document['file']}.")
     guess = ", a guess" if document["target_is_guess"] else ""
     yield Text.assemble("Target: ", (document["target"], "bold"), guess)
+    if document["target_doubt"]:
+        yield Text.assemble(("! ", "yellow"), document["target_doubt"])
     for column, why in document["left_out"].items():
         yield Text.assemble("Left out: ", (column, "bold"), f", {why}")
     yield dim("Look it through: what ranges are possible, which class is positive, what the licence is.")

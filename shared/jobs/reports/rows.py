@@ -46,7 +46,8 @@ def checked_rows(instance: Instance, check: DriftCheck, manifest: Manifest) -> S
         InvalidInput: they can't be computed any more, since the features have changed.
     """
     rows = _rows(instance, check, manifest)
-    judged = [window for window in check.windows if window["rows"]]
+    told_of_full_ones = "rows" if rows.stamps is None else "start"
+    judged = [window for window in check.windows if window[told_of_full_ones]]
     if not judged or not len(rows.x):
         raise NotFound("None of the rows that were checked are there any more.")
     longest = max(judged, key=lambda window: int(window["length"]))

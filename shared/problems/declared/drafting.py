@@ -16,6 +16,9 @@ from shared.problems.declared.seen import Seen, look
 from shared.problems.declared.target import MAX_CLASSES
 from shared.tabular.columns import MAX_COLUMNS, MAX_INTEGER
 
+_FEW_CLASSES: Final = 10
+"""More of them are rarely classes: nobody guesses such a target, and who names one is asked again."""
+
 _ENOUGH_ROWS: Final = 10
 """With so many rows per value it is no chance that each value has one class."""
 
@@ -42,12 +45,15 @@ _TAKEN: Final = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """`text` is the declaration as YAML, with comments; `left_out` says of columns why they aren't in it."""
+    """`text` is the declaration as YAML, with comments; `left_out` says of columns why they aren't in it,
+    `doubt` why the target may be none; empty where nothing speaks against it.
+    """
 
     text: str
     target: str
     is_guess: bool
     left_out: dict[str, str]
+    doubt: str
 
 
 def draft(table: pa.Table, *, name: str, data: str, target: str | None = None) -> Draft:
@@ -71,7 +77,7 @@ def draft(table: pa.Table, *, name: str, data: str, target: str | None = None) -
             f"Nothing is left to learn {chosen.name} from: every other column was left out. {why}".strip()
         )
     lines = _lines(name, data, kept, left_out, chosen, is_guess=target is None)
-    return Draft("\n".join(lines) + "\n", chosen.name, target is None, left_out)
+    return Draft("\n".join(lines) + "\n", chosen.name, target is None, left_out, _doubt(chosen))
 
 
 def _chosen(seen: Sequence[Seen], target: str | None) -> Seen:
@@ -90,11 +96,11 @@ def _chosen(seen: Sequence[Seen], target: str | None) -> Seen:
         for one in possible:
             if one.name.lower() == name:
                 return one
-    few = [one for one in possible if len(one.distinct) <= 10]
+    few = [one for one in possible if len(one.distinct) <= _FEW_CLASSES]
     if not few:
         raise InvalidInput(
-            "None of the columns looks like classes to tell apart, with 2 to 10 different values: name one "
-            "with --target."
+            f"None of the columns looks like classes to tell apart, with 2 to {_FEW_CLASSES} different "
+            "values: name one with --target."
         )
     return few[-1]
 
@@ -112,6 +118,13 @@ def _no_target(one: Seen) -> str:
     if any(isinstance(value, bool) for value in one.distinct):
         return "its values are true and false: write them as text or as 0 and 1"
     return ""
+
+
+def _doubt(target: Seen) -> str:
+    count = len(target.distinct)
+    if not target.is_number or count <= _FEW_CLASSES:
+        return ""
+    return f"{count} different numbers: each becomes a class. A quantity isn't predicted here."
 
 
 def _why(one: Seen, target: Seen) -> str:
@@ -148,7 +161,8 @@ def _lines(
     for column, why in left_out.items():
         yield f"  # {_text(column)} is left out: {why}"
     yield ""
-    yield "target:" + ("  # a guess" if is_guess else "")
+    said = "a guess" if is_guess else _doubt(target)
+    yield "target:" + (f"  # {said}" if said else "")
     yield from _target(target)
     yield ""
     yield "metric: auc"
