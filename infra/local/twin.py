@@ -243,7 +243,9 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
             listener.bind((host, port))
         except OSError as error:
             hint = (
-                f"Try: PORT={port + 10} make up" if error.errno == errno.EADDRINUSE else "Set HOST or PORT."
+                f"Set PORT to a free one, such as {port + 10}."
+                if error.errno == errno.EADDRINUSE
+                else "Set HOST or PORT."
             )
             raise ConfigurationError(
                 f"Port {port} on {host} can't be used ({error.strerror}). {hint}"

@@ -105,9 +105,12 @@ class Accounts:
         """
         Raises:
             InvalidInput, Forbidden
+            Conflict: the address has a user.
         """
         if self._registration is Registration.CLOSED:
             raise Forbidden("Registration is closed here (REGISTRATION=closed): nobody can be invited.")
+        if self._users.by_email(email) is not None:
+            raise Conflict(f"{normalised(email)} has a user already: give it another role instead.")
         return self._invitations.create(email, role, invited_by)
 
     def login(self, email: str, password: str, *, ip: str) -> tuple[User, Tokens]:

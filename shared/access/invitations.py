@@ -11,7 +11,7 @@ from shared.access.credentials import INVITATION, Credential, new_credential, re
 from shared.access.roles import Role
 from shared.access.users import normalised
 from shared.errors import Forbidden, NotFound
-from shared.platform.ports import Create, Data, Delete, Documents, Now, Order
+from shared.platform.ports import MAX_LIMIT, Create, Data, Delete, Documents, Filter, Now, Order
 from shared.platform.times import utc
 
 INVITATIONS: Final = "invitations"
@@ -109,7 +109,11 @@ class Invitations:
         return _invitation(found.id, found.data)
 
     def used(self, invitation: Invitation) -> None:
-        self._documents.commit([Delete(INVITATIONS, invitation.id)])
+        """Whoever has registered needs none: neither this one nor another to the same address."""
+        where = [Filter("email", "==", invitation.email)]
+        page = self._documents.query(INVITATIONS, where=where, limit=MAX_LIMIT)
+        ids = {invitation.id, *(document.id for document in page.documents)}
+        self._documents.commit([Delete(INVITATIONS, one) for one in sorted(ids)])
 
 
 def _invitation(invitation_id: str, data: Data) -> Invitation:

@@ -96,6 +96,17 @@ def test_an_invitation_is_good_once_for_one_address_and_gives_its_role(tmp_path:
         house.accounts.register(EMAIL, PASSWORD, ip=IP, invitation=token.text)
 
 
+def test_who_has_registered_needs_no_other_invitation(tmp_path: Path) -> None:
+    house = House(tmp_path, Registration.INVITED)
+    _, token = house.accounts.invite(EMAIL, Role.OPERATOR, "root")
+    house.accounts.invite(EMAIL.upper(), Role.ADMIN, "root")
+    other, _ = house.accounts.invite("eve@example.org", Role.VIEWER, "root")
+    house.accounts.register(EMAIL, PASSWORD, ip=IP, invitation=token.text)
+    assert house.invitations.list(limit=10, cursor=None).invitations == [other]
+    with pytest.raises(Conflict, match="has a user already"):
+        house.accounts.invite(EMAIL.upper(), Role.ADMIN, "root")
+
+
 def test_an_invitation_ends_after_seven_days(tmp_path: Path) -> None:
     house = House(tmp_path, Registration.INVITED)
     _, token = house.accounts.invite(EMAIL, Role.OPERATOR, "root")

@@ -101,6 +101,11 @@ def test_others_are_invited_and_kept_out(admin: Mlengine) -> None:
     waiting = json.loads(admin("users", "invitations", "--json").stdout)["invitations"]
     (theirs,) = [one["id"] for one in waiting if one["email"] == "mallory@example.org"]
     assert "good no more" in admin("users", "uninvite", theirs).stdout
+    admin("users", "invite", "mallory@example.org")
+    admin("users", "invite", "mallory@example.org", "--role", "viewer")
+    taken = json.loads(admin("users", "uninvite", "Mallory@example.org", "--json").stdout)
+    assert (taken["email"], taken["count"]) == ("mallory@example.org", 2)
+    assert "Nobody has invited" in admin("users", "uninvite", "mallory@example.org", code=2).stderr
     shown = admin("users", "invitations").stdout
     assert "eve@example.org" in shown
     assert "mallory" not in shown

@@ -132,3 +132,13 @@ def test_wrong_usage_is_told(mlengine: Command, given: list[str], tmp_path: Path
     strange = tmp_path / "model.onnx"
     strange.write_bytes(b"\x80\x04.")
     assert "a pickle" in " ".join(mlengine("models", "upload", *given, code=1).stderr.split())
+
+
+@pytest.mark.parametrize("ending", ["pkl", "PICKLE", "joblib"])
+def test_what_is_called_as_pickles_are_is_told_how_to_convert(
+    mlengine: Command, given: list[str], tmp_path: Path, ending: str
+) -> None:
+    pickled = tmp_path / f"model.{ending}"
+    pickled.write_bytes(b"\x80\x04.")
+    told = " ".join(mlengine("models", "upload", str(pickled), *given[1:], code=2).stderr.split())
+    assert "Convert it where it was trained" in told

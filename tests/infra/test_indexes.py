@@ -17,7 +17,8 @@ import pytest
 
 from shared.access.admin_audit import AdminAudit
 from shared.access.api_keys import ApiKeys
-from shared.access.invitations import Invitations
+from shared.access.invitations import Invitation, Invitations
+from shared.access.roles import Role
 from shared.access.users import Users
 from shared.alerts.changes import Rules
 from shared.alerts.desk import AlertDesk
@@ -119,7 +120,9 @@ def any_of(*values: Any) -> tuple[Any, ...]:
 
 def ask_access(parts: Parts) -> None:
     Users(parts.documents, lambda: NOW, lambda: "id").list(limit=10, cursor=None)
-    Invitations(parts.documents, lambda: NOW).list(limit=10, cursor=None)
+    invitations = Invitations(parts.documents, lambda: NOW)
+    invitations.list(limit=10, cursor=None)
+    invitations.used(Invitation("id", "ada@example.org", Role.VIEWER, "root", NOW.isoformat()))
     for owner_id in any_of("somebody"):
         ApiKeys(parts.documents, lambda: NOW).list(owner_id=owner_id, limit=10, cursor=None)
     changes = AdminAudit(parts.documents, lambda: NOW, lambda: "id")

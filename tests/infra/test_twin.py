@@ -82,7 +82,7 @@ def test_a_port_that_is_taken_is_named_with_another(build: Callable[..., Twin]) 
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(ConfigurationError, match=rf"Port {port} .* PORT={port + 10} make up"):
+        with pytest.raises(ConfigurationError, match=rf"Port {port} .* such as {port + 10}"):
             build(port=port)
 
 

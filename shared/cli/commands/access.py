@@ -25,7 +25,9 @@ class RoleName(StrEnum):
 
 Email = Annotated[str, typer.Argument(help="The user's email address.")]
 UserId = Annotated[str, typer.Argument(help="A user's id or address, as 'mlengine users' lists it.")]
-InvitationId = Annotated[str, typer.Argument(help="Its id, as 'mlengine users invitations' lists it.")]
+InvitationId = Annotated[
+    str, typer.Argument(metavar="EMAIL|ID", help="As 'mlengine users invitations' lists it.")
+]
 KeyId = Annotated[str, typer.Argument(help="A key's id, as 'mlengine keys' lists it.")]
 RoleOption = Annotated[RoleName, typer.Option("--role", help="What it may do.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=500, help="How many at most.")]
@@ -38,13 +40,11 @@ def register(app: typer.Typer) -> None:
     command(app, "whoami", PANEL)(whoami)
     key_app = typer.Typer(help="API keys: list, create, revoke.")
     group(key_app)(keys)
-    command(key_app, "list")(keys)
     command(key_app, "create")(create_key)
     command(key_app, "revoke")(revoke_key)
     app.add_typer(key_app, name="keys", rich_help_panel=PANEL)
     user_app = typer.Typer(help="Users: list, register, invite, change roles, let in and keep out.")
     group(user_app)(users)
-    command(user_app, "list")(users)
     command(user_app, "register")(register_user)
     command(user_app, "invite")(invite)
     command(user_app, "invitations")(invitations)
@@ -163,11 +163,12 @@ def invitations(session: Session, limit: Limit = 50, cursor: Cursor = None) -> N
 
 
 def uninvite(session: Session, invitation_id: InvitationId) -> None:
-    """Take an invitation back."""
-    document = session.client.delete(f"/auth/invitations/{path_part(invitation_id)}")
+    """Take an invitation back; of an address, all."""
+    ids = _ids_of(session, invitation_id) if "@" in invitation_id else [invitation_id]
+    documents = [session.client.delete(f"/auth/invitations/{path_part(one)}") for one in ids]
     from shared.cli.views.access import uninvited
 
-    session.output.show(document, uninvited)
+    session.output.show({**documents[0], "count": len(documents)}, uninvited)
 
 
 def set_role(session: Session, user: UserId, role: Annotated[RoleName, typer.Argument()]) -> None:
@@ -203,6 +204,20 @@ def _id_of(session: Session, email: str) -> str:
         cursor = page["cursor"]
         if cursor is None:
             raise wrong_usage(f"There is no user {email}: 'mlengine users' lists them.")
+
+
+def _ids_of(session: Session, email: str) -> list[str]:
+    """Of the invitations to an address."""
+    found, cursor = [], None
+    while True:
+        page = session.client.get("/auth/invitations", limit=500, cursor=cursor)
+        found += [str(one["id"]) for one in page["invitations"] if one["email"] == email.casefold()]
+        cursor = page["cursor"]
+        if cursor is None:
+            break
+    if not found:
+        raise wrong_usage(f"Nobody has invited {email}: 'mlengine users invitations' lists who was.")
+    return found
 
 
 def _password(what: str, *, confirm: bool = False) -> str:

@@ -25,6 +25,8 @@ FORMATS: Final = {
     ".skops": "skops",
 }
 
+PICKLES: Final = frozenset({".pkl", ".pickle", ".joblib", ".dill", ".cloudpickle"})
+
 UploadId = Annotated[str, typer.Argument(help="An upload's id, as 'mlengine models uploads' lists it.")]
 
 
@@ -153,7 +155,12 @@ def _put(client: Client, metadata: dict[str, Any], content: bytes) -> Document:
 
 
 def _format(file: Path) -> str:
-    found = FORMATS.get(file.suffix.lower())
+    ending = file.suffix.lower()
+    found = FORMATS.get(ending)
+    if ending in PICKLES:
+        from shared.uploads.formats import HOW_PICKLE
+
+        raise wrong_usage(f"{file.name} is called as pickles are. {HOW_PICKLE}")
     if found is None:
         known = ", ".join(FORMATS.values())
         raise wrong_usage(f"{file.name} doesn't say what it is: give --format, one of {known}.")
