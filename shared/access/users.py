@@ -21,6 +21,7 @@ BOOTSTRAPS: Final = "bootstraps"
 FIRST_ADMIN: Final = "first-admin"
 """The document whose being there says that the first admin has been made."""
 
+_SHOWN: Final = 80
 _NOBODY: Final = "nobody"  # no user has this id
 _LOCAL_PART = r"[^@\s\x00-\x1f\x7f<>()\[\],;:\\\"]{1,64}"
 _EMAIL = re.compile(_LOCAL_PART + r"@(?=.{1,253}\Z)[^@\s.]{1,63}(\.[^@\s.]{1,63})+\Z")
@@ -179,7 +180,7 @@ def normalised(email: str) -> str:
     address = folded(email)
     if _EMAIL.match(address) is None or not address.isprintable():
         raise InvalidInput(
-            "The email address must look like name@example.org.",
+            f"The email address must look like name@example.org, found {email[:_SHOWN]!r}.",
             errors=[FieldError("/email", "must look like name@example.org")],
         )
     return address

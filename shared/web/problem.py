@@ -17,6 +17,7 @@ MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:mlengine:problem:"
 _SHOWN_CHARACTERS = 80
 _SHOWN_FIELDS = 20
+_COUNTED = {"too_short": "needs at least", "too_long": "may have at most"}
 
 
 class FieldProblem(Answer):
@@ -82,14 +83,14 @@ def invalid(
     """Pydantic's findings in our words, one per field. `known` are the names at the top level, `hidden` those
     whose value must not be told; `what` is the part of the request that was read.
     """
-    found = error.errors(include_url=False, include_context=False)
+    found = error.errors(include_url=False)
     if found[0]["type"] == "json_invalid":
         return MalformedRequest(f"The {what} must be JSON: {found[0]['msg']}.")
     fields = [
         FieldError(_pointer(item["loc"], in_query=in_query), _finding(item, tuple(known), hidden))
         for item in found[:_SHOWN_FIELDS]
     ]
-    details = [f"{field.pointer}: {field.detail}" for field in fields]
+    details = [f"{field.pointer or f'the {what}'}: {field.detail}" for field in fields]
     more = [f"and {len(found) - len(fields)} more"] if len(found) > len(fields) else []
     return InvalidInput("; ".join(details + more), errors=fields)
 
@@ -102,6 +103,11 @@ def _pointer(location: Iterable[int | str], *, in_query: bool) -> str:
 
 
 def _finding(item: Any, known: tuple[str, ...], hidden: Collection[str]) -> str:
+    if item["type"] in _COUNTED:
+        limit = item["ctx"].get("min_length", item["ctx"].get("max_length"))
+        actual = item["ctx"]["actual_length"]
+        found = "more" if actual is None else actual
+        return f"{_COUNTED[item['type']]} {limit} item{'' if limit == 1 else 's'}, found {found}"
     if item["type"] == "extra_forbidden" and len(item["loc"]) == 1:
         return f"not known here; known are {', '.join(known)}" if known else "not known here: there are none"
     is_hidden = bool(hidden) and (not item["loc"] or item["loc"][0] in hidden)

@@ -15,7 +15,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from infra.catalogue import Catalogue, Entry, Job, Schedule, read_catalogue
+from infra.catalogue import ROOT, Catalogue, Entry, Job, Schedule, read_catalogue
 from infra.cost.__main__ import main
 from infra.cost.figures import Measurements, read_measurements, write_measurements
 from infra.cost.firestore import Indexes, document_bytes, field_bytes, index_bytes, name_bytes
@@ -460,6 +460,20 @@ class TestReport:
     def test_the_idle_goal_is_met(self, model: Model) -> None:
         idle, *_ = report(model, REGION, Traffic())["goals"]
         assert idle["is_met"]
+
+    def test_the_readme_tells_the_same(self, model: Model) -> None:
+        readme = " ".join((ROOT / "README.md").read_text().split())
+        choices = {one["name"]: one for one in report(model, REGION, Traffic())["choices"]}
+
+        def told(choice: str) -> tuple[str, str]:
+            one = choices[choice]
+            return f"${one['million_dollars']:.2f}", f"${one['million_list_dollars']:.2f}"
+
+        free, listed = told("as designed")
+        assert f"Idle it is {100 * choices['as designed']['idle_dollars']:.0f} cents a month" in readme
+        assert f"are {free} after what Google gives for nothing and {listed} at list prices" in readme
+        assert f"the audit in BigQuery only {' and '.join(told('audit in BigQuery only'))}" in readme
+        assert f"`CANDLE_CACHE_SECONDS=3600` {' and '.join(told('CANDLE_CACHE_SECONDS=3600'))}" in readme
 
     def test_it_says_which_prices_are_unconfirmed(self, model: Model) -> None:
         document = report(model, REGION, Traffic())

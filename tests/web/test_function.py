@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import pytest
 import yaml
-from pydantic import Field
+from pydantic import Field, ValidationError
 from starlette.applications import Starlette
 from starlette.routing import Route
 
@@ -20,6 +20,7 @@ from shared.logs import configure_logs
 from shared.platform.ports import Event
 from shared.schema import Answer, Body, Query
 from shared.web import Call, Function
+from shared.web.problem import invalid
 from tests.asgi import AsgiClient
 from tests.conftest import ADMIN_KEY
 
@@ -39,6 +40,10 @@ class EchoQuery(Query):
 class EchoBody(Body):
     text: str
     times: int = 1
+
+
+class Tagged(Body):
+    tags: Annotated[list[int], Field(min_length=1, max_length=2)]
 
 
 class Heard:
@@ -115,6 +120,17 @@ def test_a_parameter_given_twice_is_refused(client: AsgiClient) -> None:
 def test_a_wrong_body_is_pointed_at(client: AsgiClient) -> None:
     document = problem(client.post("/predict/batch", json={"text": "x", "times": "3"}), 422)
     assert [e["pointer"] for e in document["errors"]] == ["/times"]
+
+
+def test_what_has_no_place_is_the_body_and_items_are_counted(client: AsgiClient) -> None:
+    assert problem(client.post("/predict/batch", json=[]), 422)["detail"].startswith("the body: ")
+    for tags, found in (
+        ([], "/tags: needs at least 1 item, found 0"),
+        ([1, 2, 3], "/tags: may have at most 2 items"),
+    ):
+        with pytest.raises(ValidationError) as failed:
+            Tagged.model_validate({"tags": tags})
+        assert invalid(failed.value, in_query=False).detail.startswith(found)
 
 
 @pytest.mark.parametrize("body", [b"{", b"\xff\xfe", b"[" * 100_000])
