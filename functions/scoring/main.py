@@ -6,12 +6,21 @@ from datetime import UTC, datetime
 from typing import Annotated, ClassVar, Final, Self
 
 from pydantic import Field
+from starlette.responses import Response
 
 from shared.errors import FieldError, InvalidInput
 from shared.platform.executions import execution_id_of
 from shared.platform.ports import Event
 from shared.schema import Body, Query
-from shared.serving.scoring_answers import InputAnswer, InputUrl, ScoringAnswer, ScoringList, ScoringState
+from shared.serving.scoring_answers import (
+    InputAnswer,
+    InputUrl,
+    ScoringAnswer,
+    ScoringFileList,
+    ScoringList,
+    ScoringState,
+)
+from shared.serving.scoring_files import list_files, read_file
 from shared.serving.scoring_inputs import URL_SECONDS, input_url, is_visible, put_input, require_input
 from shared.serving.scoring_records import (
     MAX_TASKS,
@@ -128,6 +137,10 @@ class ScoringsQuery(Query):
     cursor: Annotated[str | None, Field(max_length=1000)] = None
 
 
+class FilesQuery(Query):
+    cursor: Annotated[str | None, Field(pattern=r"^[0-9]{1,2}$")] = None
+
+
 def refused(pointer: str, found: str) -> InvalidInput:
     return InvalidInput(f"{pointer[1:].partition('/')[0]} {found}.", errors=[FieldError(pointer, found)])
 
@@ -195,16 +208,42 @@ async def cancel(call: Call, scoring_id: str) -> ScoringAnswer:
     return ScoringAnswer.of(*await asyncio.to_thread(call.instance.scoring_desk.cancel, scoring_id))
 
 
+@function.get("/predict/jobs/{scoring_id}/files")
+async def files(call: Call, scoring_id: str, query: FilesQuery) -> ScoringFileList:
+    """The files of a scoring, also of one that is at work: its scores, and what has none with the reasons."""
+    scoring, tasks = await require_scoring(call, scoring_id)
+    page = await asyncio.to_thread(list_files, call.instance.platform.blobs, tasks, query.cursor)
+    return ScoringFileList.of(scoring, page)
+
+
+@function.get("/predict/jobs/{scoring_id}/files/{kind}/{name}")
+async def file(call: Call, scoring_id: str, kind: str, name: str) -> Response:
+    """One file: Parquet where it holds scores, JSON where errors. Of a large one only its place is told."""
+    await require_told(call, await asyncio.to_thread(call.instance.scorings.get, scoring_id))
+    blobs, settings = call.instance.platform.blobs, call.instance.settings
+    media_type, content = await asyncio.to_thread(read_file, blobs, settings, scoring_id, kind, name)
+    headers = {"content-disposition": f'attachment; filename="{name}"'}
+    return Response(content, media_type=media_type, headers=headers)
+
+
 async def require_scoring(call: Call, scoring_id: str) -> tuple[Scoring, Sequence[ScoringTask]]:
     """
     Raises:
         NotFound: no such scoring, or the caller isn't told of it.
     """
     found = await asyncio.to_thread(call.instance.scoring_desk.status, scoring_id)
-    if not is_theirs(call, found[0]):
-        raise unknown(scoring_id)
-    await require_model(call, found[0].request.model)
+    await require_told(call, found[0])
     return found
+
+
+async def require_told(call: Call, scoring: Scoring) -> None:
+    """
+    Raises:
+        NotFound: the caller isn't told of it.
+    """
+    if not is_theirs(call, scoring):
+        raise unknown(scoring.scoring_id)
+    await require_model(call, scoring.request.model)
 
 
 def is_theirs(call: Call, scoring: Scoring) -> bool:

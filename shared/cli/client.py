@@ -231,7 +231,7 @@ class Client:
         document = self._json(answer)
         if "title" not in document and "detail" not in document:
             return self._stranger(answer)
-        return CliProblem(document)
+        return CliProblem(document, is_logged_in="authorization" in answer.request.headers)
 
     def _stranger(self, answer: httpx.Response) -> CliProblem:
         kind = answer.headers.get("content-type", "no content type")

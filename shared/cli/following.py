@@ -12,6 +12,7 @@ from shared.cli.client import Client, Document, path_part
 from shared.cli.output import Output, printable
 from shared.cli.problem import CliProblem, ExitCode, problem
 from shared.cli.session import Session
+from shared.cli.views.text import counted
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -145,7 +146,7 @@ class _Share:
         done, items, unit = now["scored"] + now["failed"], now["items"], scoring["unit"]
         if not items:
             return
-        message = f"{now['tasks_ended']} of {now['tasks']} tasks ended, {now['failed']} {unit} failed"
+        message = f"{now['tasks_ended']} of {now['tasks']} tasks ended, {counted(now['failed'], unit)} failed"
         self._progress.update(self._task, description="scoring", completed=done, total=items, message=message)
         tenth = 10 * done // items
         if not self._output.is_watched and tenth > self._told:

@@ -72,9 +72,9 @@ class Output:
         return not self.as_json and self.err.is_terminal
 
     def suggest(self, command: str) -> None:
-        """Tell people what to type next."""
-        if not self.as_json:
-            self.out.print(_next(command))
+        """Tell people what to type next, where there is something."""
+        if command and not self.as_json:
+            self.out.print(_next(command), soft_wrap=True)
 
     def refuse(self, failure: CliProblem) -> None:
         """Write why a command couldn't be done."""
@@ -131,4 +131,4 @@ def _print_problem(console: Console, document: dict[str, Any], next_command: str
     if document.get("request_id"):
         console.print(Text(f"Request {document['request_id']}", style="dim"))
     if next_command:
-        console.print(_next(next_command))
+        console.print(_next(next_command), soft_wrap=True)

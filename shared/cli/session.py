@@ -115,11 +115,15 @@ def command(app: typer.Typer, name: str, panel: str = "Commands") -> Callable[[H
     return register
 
 
-def group(app: typer.Typer) -> Callable[[Handler[P]], Handler[P]]:
-    """Register what `app`, a group of commands, does when none of them is named."""
+def group(app: typer.Typer, *, is_list: bool = True) -> Callable[[Handler[P]], Handler[P]]:
+    """Register what `app`, a group of commands, does when none of them is named. Where that is its list,
+    `list` does it too.
+    """
 
     def register(handler: Handler[P]) -> Handler[P]:
         app.callback(invoke_without_command=True)(_wrapped(handler))
+        if is_list:
+            app.command("list", hidden=True)(_wrapped(handler))
         return handler
 
     return register

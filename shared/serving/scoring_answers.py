@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from shared.schema import Answer
+from shared.serving.scoring_files import FilePage, Kind
 from shared.serving.scoring_records import Progress, Scoring, ScoringTask, Unit
 
 
@@ -96,6 +98,37 @@ class ScoringAnswer(ScoringState):
         progress = ScoringProgress(**Progress.of(scoring, tasks).json())
         shown = [ScoringTaskAnswer(**task.json()) for task in tasks]
         return ScoringAnswer(**scoring.json(), progress=progress, tasks=shown)
+
+
+class ScoringFileAnswer(Answer):
+    """A file: GET /predict/jobs/{id}/files/{kind}/{name} gives it.
+
+    `kind` is scores, a Parquet file, or errors: the symbols or rows that have none, and why. `blob` is what
+    `parts` and `errors_file` of the scoring call it.
+    """
+
+    kind: Kind
+    name: str
+    task: int
+    size_bytes: int
+    sha256: str
+    blob: str
+
+
+class ScoringFileList(Answer):
+    """The files that there are by now, task by task. As long as the `status` is running, more may come."""
+
+    scoring_id: str
+    status: str
+    files: list[ScoringFileAnswer]
+    cursor: str | None
+
+    @staticmethod
+    def of(scoring: Scoring, page: FilePage) -> ScoringFileList:
+        files = [ScoringFileAnswer(**asdict(file)) for file in page.files]
+        return ScoringFileList(
+            scoring_id=scoring.scoring_id, status=scoring.status, files=files, cursor=page.cursor
+        )
 
 
 class ScoringList(Answer):

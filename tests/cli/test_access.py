@@ -119,9 +119,39 @@ def test_others_are_invited_and_kept_out(admin: Mlengine) -> None:
 
 
 def test_a_wrong_password_says_so_and_keeps_nothing(run: Mlengine, file: Path) -> None:
-    assert "is wrong" in run("login", EMAIL, stdin="wrong password 1\n", code=1).stderr
+    failed = run("login", EMAIL, stdin="wrong password 1\n", code=1).stderr
+    assert ("is wrong" in failed, "Next" in failed) == (True, False)
     assert "standard input" in run("login", EMAIL, code=2).stderr
     assert not file.exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [(["--bootstrap"], "bootstrap secret is wrong"), (["--invitation", "mli_a_b"], "invitation isn't good")],
+)
+def test_who_can_not_register_is_not_told_of_keys(run: Mlengine, options: list[str], told: str) -> None:
+    secret = "not the secret\n" if "--bootstrap" in options else ""
+    failed = run("users", "register", EMAIL, *options, stdin=f"{secret}{PASSWORD}\n", code=1).stderr
+    assert (told in " ".join(failed.split()), "Next" in failed) == (True, False)
+
+
+def test_who_is_logged_in_is_not_told_of_keys(admin: Mlengine) -> None:
+    line = admin("users", "invite", "eve@example.org", "--role", "operator").stdout.strip()
+    admin(*line.split()[1:], stdin=f"{PASSWORD}\n")
+    key = admin("keys", "create", "ci", "--role", "operator").stdout.strip()
+    assert "Next: export MLENGINE_API_KEY=" in admin("users", "--api-key", key, code=1).stderr
+    admin("login", "eve@example.org", stdin=f"{PASSWORD}\n")
+    failed = admin("users", code=1).stderr
+    assert ("needs role admin" in failed, "Next" in failed) == (True, False)
+
+
+def test_whose_login_has_ended_is_told_to_log_in(admin: Mlengine) -> None:
+    key = admin("keys", "create", "ci", "--role", "admin").stdout.strip()
+    line = admin("users", "invite", "eve@example.org").stdout.strip()
+    admin(*line.split()[1:], stdin=f"{PASSWORD}\n")
+    admin("login", "eve@example.org", stdin=f"{PASSWORD}\n")
+    admin("users", "disable", "eve@example.org", "--api-key", key)
+    assert "Next: mlengine login <email>" in admin("whoami", code=1).stderr
 
 
 def test_an_explicit_key_goes_before_the_login(admin: Mlengine) -> None:

@@ -50,9 +50,28 @@ def test_the_list_fits_a_narrow_terminal(
 
 def test_all_of_them_are_asked_for_without_a_state(mlengine: Mlengine, script: Script) -> None:
     script.answers(LIST, {"alerts": [], "cursor": None})
-    assert mlengine("alerts", "--state", "all").stdout == "There is no such alert.\n"
+    assert mlengine("alerts", "--state", "all").stdout == "There is no alert.\n"
     assert script.seen[0].query == {"limit": "50"}
     assert mlengine("alerts", "--state", "lost").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ([], "No alert is open."),
+        (
+            ["--severity", "error", "--type", "drift"],
+            "No alert of severity 'error' and type 'drift' is open.",
+        ),
+        (["--state", "resolved"], "No alert is resolved."),
+        (["--state", "all", "--type", "drift"], "There is no alert of type 'drift'."),
+    ],
+)
+def test_where_there_are_none_it_says_of_what(
+    mlengine: Mlengine, script: Script, options: list[str], said: str
+) -> None:
+    script.answers(LIST, {"alerts": [], "cursor": None})
+    assert mlengine("alerts", *options).stdout == f"{said}\n"
 
 
 def test_a_list_that_goes_on_says_how(mlengine: Mlengine, script: Script) -> None:
@@ -66,10 +85,26 @@ def test_one_alert_says_what_to_do_and_who_was_told(mlengine: Mlengine, script: 
     assert shown[0] == "error market-signal meets other data than it was trained on"
     assert any(line.startswith("What to do: Look at 'mlengine drift'") for line in shown)
     assert "seen 3 times, from 2024-05-02 09:30:12 to 2024-05-02 11:30:12" in shown
-    assert "lengths [5]" in shown
+    assert "lengths 5" in shown
     assert any(line.startswith("✓ slack new, sent 2024-05-02 09:30:14") for line in shown)
     assert any("✗ pagerduty new, failing" in line for line in shown)
     assert shown[-1] == f"Next: mlengine alerts acknowledge {ALERT}"
+
+
+def test_facts_are_lines_to_read(mlengine: Mlengine, script: Script, lines: Lines) -> None:
+    subject = {"subject": "AAPL", "kind": "candles", "missed_sessions": 9, "why": "9 sessions are missing"}
+    windows = [{"length": 5, "verdict": "drift", "rows": None}, {"length": 20, "verdict": "ok", "rows": 40}]
+    facts = {"worst": [subject, {**subject, "subject": "IBM"}], "windows": windows, "moved": ["gap", "macd"]}
+    script.answers(SHOW, {**answer("alert"), "count": 1, "facts": facts})
+    shown = lines(mlengine("alerts", "show", ALERT).stdout)
+    assert any(line.startswith("seen 1 time, from") for line in shown)
+    start = shown.index("worst AAPL: 9 sessions are missing")
+    assert shown[start + 1 : start + 5] == [
+        "IBM: 9 sessions are missing",
+        "windows length 5, verdict drift",
+        "length 20, verdict ok, rows 40",
+        "moved gap, macd",
+    ]
 
 
 @pytest.mark.parametrize(

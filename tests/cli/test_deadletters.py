@@ -57,6 +57,8 @@ def test_the_list_of_all_asks_for_the_replayed_too(mlengine: Mlengine, script: S
 def test_nothing_given_up_is_said(mlengine: Mlengine, script: Script) -> None:
     script.answers(LIST, {"dead_letters": [], "cursor": None})
     assert mlengine("deadletters", "list").stdout == "No event was given up.\n"
+    shown = mlengine("deadletters", "list", "--function", "drift").stdout
+    assert shown == "No event of function 'drift' was given up.\n"
 
 
 def test_a_list_that_goes_on_says_how(mlengine: Mlengine, script: Script) -> None:

@@ -93,6 +93,8 @@ def test_findings_are_shown_by_kind_with_their_course(
 def test_no_findings_is_said(mlengine: Mlengine, script: Script, lines: Lines) -> None:
     script.answers(QUALITY, {**answer("quality"), "verdict": "ok", "kinds": [], "worst": [], "examples": []})
     assert lines(mlengine("quality").stdout)[1] == "Nothing was found about these candles."
+    shown = lines(mlengine("quality", "--symbol", "NOPE", "--kind", "gap").stdout)
+    assert shown[1] == "Nothing of symbol 'NOPE' and kind 'gap' was found about these candles."
 
 
 def test_a_look_shows_each_monitor_and_what_is_wrong(

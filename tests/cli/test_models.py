@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,17 @@ def test_models_are_listed_with_the_live_one_marked(mlengine: Mlengine, script: 
 def test_where_there_are_no_models_it_says_how_to_train_one(mlengine: Mlengine, script: Script) -> None:
     script.answers("GET /models", {"models": [], "cursor": None})
     assert mlengine("models").stdout == "No models yet.\nNext: mlengine train --activate\n"
+
+
+def test_of_an_unknown_name_there_are_no_models(mlengine: Mlengine, script: Script) -> None:
+    script.answers("GET /models", {"models": [], "cursor": None})
+    assert mlengine("models", "--name", "nope").stdout == "There is no model 'nope'.\nNext: mlengine models\n"
+
+
+def test_what_no_gate_has_judged_has_not_failed(mlengine: Mlengine, script: Script, lines: Lines) -> None:
+    first, _ = answer("models")["models"]
+    script.answers("GET /models", {"models": [{**first, "origin": "uploaded"}], "cursor": None})
+    assert "market-signal-v2 ● live - lightgbm 2024-05-02 09:12 admin" in lines(mlengine("models").stdout)
 
 
 def test_a_model_is_shown_with_metrics_beside_baselines_candidates_and_gates(
@@ -59,7 +71,8 @@ def test_undefined_metrics_are_shown_as_such(mlengine: Mlengine, script: Script)
     script.answers("GET /models/a", document)
     result = mlengine("models", "show", "a")
     assert result.exit_code == 0
-    assert "- [-, -]" in result.stdout
+    assert re.search(r"Rank IC +- +-", result.stdout)
+    assert "[-, -]" not in result.stdout
 
 
 def test_a_report_is_saved(mlengine_json: Json, script: Script, tmp_path: Path) -> None:
@@ -120,6 +133,15 @@ def test_promotions_tell_what_was_live_when(mlengine: Mlengine, script: Script, 
     assert script.seen[0].query == {"at": "2024-05-02T00:00:00+00:00", "limit": "50"}
     row = "2024-05-02 09:12 rolled back market-signal-v2 market-signal-v1 admin newer candles"
     assert row in shown
+
+
+@pytest.mark.parametrize(("more", "until"), [([], ""), (["--at", "2024-05-02"], " until 2024-05-02")])
+def test_of_a_name_without_promotions_nothing_is_said_to_have_been(
+    mlengine: Mlengine, script: Script, more: list[str], until: str
+) -> None:
+    script.answers("GET /models/nope/promotions", {"promotions": [], "cursor": None})
+    said = f"There is no promotion of 'nope'{until}.\nNext: mlengine models\n"
+    assert mlengine("promotions", "nope", *more).stdout == said
 
 
 def test_reload_tells_what_is_read_anew(mlengine: Mlengine, script: Script) -> None:

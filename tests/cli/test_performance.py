@@ -56,6 +56,18 @@ def test_a_version_without_outcomes_shows_what_is_waited_for(
     assert shown[-1] == "Window 90d: 0 settled, 6 waiting, 2 unsettleable."
 
 
+def test_one_row_is_one_and_without_a_metric_there_is_no_interval(
+    mlengine: Mlengine, script: Script, lines: Lines
+) -> None:
+    found = answer("performance")
+    undefined = {"value": None, "low": None, "high": None}
+    few = {"rows": 1, "sessions": 1, "blocks": 1, "metrics": {"auc": undefined}, "gains": {}, "baselines": {}}
+    script.answers(ROUTE, {**found, **few})
+    shown = lines(mlengine("performance").stdout)
+    assert "1 different row, 1 session, 1 block of time." in " ".join(shown)
+    assert any(line.startswith("AUC - 0.520") for line in shown)
+
+
 def test_performance_in_json_is_the_answer_itself(mlengine_json: Json, script: Script) -> None:
     script.answers(ROUTE, answer("performance"))
     assert mlengine_json("performance") == (0, answer("performance"))

@@ -92,6 +92,21 @@ def test_no_predictions_is_said(mlengine: Mlengine, script: Script) -> None:
     assert mlengine("predictions").stdout == "No predictions yet.\n"
 
 
+def test_where_a_filter_finds_nothing_its_words_are_said(
+    mlengine: Mlengine, script: Script, lines: Lines
+) -> None:
+    script.answers("GET /predictions/recent", {"predictions": [], "cursor": None})
+    assert lines(mlengine("predictions", "--symbol", "NOPE").stdout) == [
+        "No predictions of symbol 'NOPE' yet."
+    ]
+    shown = lines(mlengine("predictions", "--symbol", "NOPE", "--model", "market-signal").stdout)
+    assert shown == [
+        "No predictions of symbol 'NOPE' and model 'market-signal' yet.",
+        "--model takes a version's id, such as market-signal-v1.",
+        "Next: mlengine models",
+    ]
+
+
 def test_a_prediction_is_shown_with_its_features_by_name(
     mlengine: Mlengine, script: Script, lines: Lines
 ) -> None:
@@ -153,3 +168,11 @@ def test_a_prediction_of_a_row_is_shown(mlengine: Mlengine, script: Script, line
     assert shown[0] == "present P(present) 70.6%"
     assert "probabilities 0.294, 0.706" in shown
     assert shown[-2:] == ["0 63", "1 -"]
+
+
+def test_a_prediction_of_an_uploaded_model_failed_no_gates(mlengine: Mlengine, script: Script) -> None:
+    row = {**OF_ROW, "problem": "uploaded", "gates_passed": False}
+    script.answers("GET /predictions/p7", {"prediction": row})
+    shown = mlengine("predictions", "show", "p7").stdout
+    assert "no gate has judged it" in shown
+    assert "didn't pass" not in shown

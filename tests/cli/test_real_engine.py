@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from infra.catalogue import read_catalogue
 from infra.local.gateway import Gateway
@@ -32,11 +32,13 @@ def engine(tmp_path: Path) -> Iterator[str]:
 
 
 def test_every_kind_of_answer_is_understood(engine: str) -> None:
+    def said(*arguments: str) -> Result:
+        return CliRunner().invoke(app, [*arguments, "--url", engine, "--api-key", KEY])
+
     def mlengine(*arguments: str, code: int = 0) -> Any:
-        common = ("--url", engine, "--api-key", KEY)
-        shown = CliRunner().invoke(app, [*arguments, *common])
+        shown = said(*arguments)
         assert shown.exit_code == code, shown.output
-        result = CliRunner().invoke(app, [*arguments, *common, "--json"])
+        result = said(*arguments, "--json")
         assert result.exit_code == code, result.output
         return json.loads(result.stdout)
 
@@ -66,6 +68,15 @@ def test_every_kind_of_answer_is_understood(engine: str) -> None:
     assert mlengine("runs")["runs"][0]["run_id"] == run["run_id"]
     assert mlengine("runs", "show", run["run_id"])["status"] == "queued"
     assert mlengine("runs", "cancel", run["run_id"])["status"] == "cancelled"
+    asked = ("score", "predict AAPL", "drift check")
+    for words in (
+        *(f"{words} --model nope" for words in asked),
+        "rollback nope",
+        "predict AAPL --model a-v9",
+    ):
+        assert "Next: mlengine models\n" in said(*words.split()).stderr
+    for words in (*asked, "rollback market-signal"):
+        assert "Next: mlengine train --activate\n" in said(*words.split()).stderr
     checks = mlengine("doctor", code=1)["checks"]
     assert [c["found"] for c in checks if c["name"] == "model"] == [
         "no model is live: nothing can be predicted"

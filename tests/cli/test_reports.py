@@ -132,3 +132,10 @@ def test_what_others_wrote_cant_command_the_terminal(mlengine: Mlengine, script:
     hostile = {**answer("report_succeeded"), "summary": "\x1b[2Jgone", "notes": ["\x1b]0;x\x07"]}
     script.answers(STATE, hostile)
     assert "\x1b" not in mlengine("reports", "show", ID).stdout
+
+
+def test_where_there_are_none_it_says_of_what(mlengine: Mlengine, script: Script) -> None:
+    script.answers("GET /reports", {"reports": [], "cursor": None})
+    assert mlengine("reports").stdout == "No reports yet.\nNext: mlengine reports make weekly\n"
+    shown = mlengine("reports", "--kind", "drift").stdout
+    assert shown == "No reports of kind 'drift' yet.\nNext: mlengine reports make drift\n"

@@ -89,7 +89,7 @@ def test_bad_rows_are_shown_with_their_reasons(mlengine: Mlengine, script: Scrip
     shown = " ".join(" ".join(lines(result.stdout)).split())
     assert "asked for the rows of inputs/a.csv" in shown
     assert "inputs/a.csv, row 7 Bad row: age must be an integer, found 'x'" in shown
-    assert "8,316 scores of 99 rows, 1 rows failed." in shown
+    assert "8,316 scores of 99 rows, 1 row failed." in shown
 
 
 @pytest.mark.parametrize(
@@ -101,6 +101,16 @@ def test_a_file_that_can_not_be_sent_is_told(
     (tmp_path / name).write_bytes(bytes(30_000_001))
     result = mlengine("score", "--model", "m", "--input", str(tmp_path / name))
     assert (result.exit_code, told in " ".join(result.stderr.split())) == (2, True)
+    assert script.seen == []
+
+
+@pytest.mark.parametrize("name", ["typo.csv", "."])
+def test_a_file_that_is_not_there_is_told(mlengine: Mlengine, script: Script, name: str) -> None:
+    result = mlengine("score", "--model", "m", "--input", name)
+    assert result.exit_code == 2
+    assert f"{name} isn't a file here, nor one of the engine's (inputs/...)." in " ".join(
+        result.stderr.split()
+    )
     assert script.seen == []
 
 
@@ -127,8 +137,9 @@ def test_a_scoring_is_followed_to_its_end(
     assert "0 succeeded 50 49 1 4,116 2 1 -" in shown
     assert "1 succeeded 50 50 0 4,200 2 2 -" in shown
     assert "✗ NEWCO Not enough candles: NEWCO has 60 stored 1d candles; 159 are needed." in shown
-    assert shown[-1] == "8,316 scores of 99 symbols, 1 symbols failed."
-    assert "scored 75 of 100 symbols; 1 of 2 tasks ended, 1 symbols failed" in result.stderr
+    assert shown[-1] == f"Next: mlengine scorings save {ID}"
+    assert shown[-2] == "8,316 scores of 99 symbols, 1 symbol failed."
+    assert "scored 75 of 100 symbols; 1 of 2 tasks ended, 1 symbol failed" in result.stderr
     assert result.exit_code == 1  # one symbol has no scores
 
 
@@ -144,7 +155,7 @@ def test_it_succeeds_where_every_symbol_was_scored(mlengine: Mlengine, script: S
     ("state", "last"),
     [
         ("failed", "Next: mlengine doctor"),
-        ("cancelled", "6,216 scores of 74 symbols, 1 symbols failed."),
+        ("cancelled", f"Next: mlengine scorings save {ID}"),
     ],
 )
 def test_a_scoring_that_did_not_succeed_fails_the_command(
@@ -154,6 +165,14 @@ def test_a_scoring_that_did_not_succeed_fails_the_command(
     result = mlengine("score")
     assert result.exit_code == 1
     assert lines(result.stdout)[-1] == last
+
+
+def test_about_a_file_of_the_users_the_doctor_is_not_asked(mlengine: Mlengine, script: Script) -> None:
+    script.answers("POST /predict/jobs", answer("scoring_queued"), status=202)
+    error = "1 of 1 tasks failed; task 0: inputs/a.csv lacks columns: age. It has sex."
+    script.answers(STATUS, {**answer("scoring_failed"), "error": error})
+    result = mlengine("score")
+    assert (result.exit_code, "Next" in result.stdout) == (1, False)
 
 
 def test_a_failed_scoring_says_why(mlengine: Mlengine, scoring: Callable[[str], None]) -> None:

@@ -89,6 +89,67 @@ def test_the_next_command_fits_the_refusal(
 
 
 @pytest.mark.parametrize(
+    ("slug", "detail", "path", "expected"),
+    [
+        (
+            "no-active-model",
+            "No model is active for 'market-signal'.",
+            "/predict",
+            "mlengine train --activate",
+        ),
+        ("no-active-model", "No model is active for 'typo'.", "/predict/jobs", "mlengine models"),
+        ("no-active-model", "No version of 'typo' is active.", "/models/typo/rollback", "mlengine models"),
+        ("not-found", "There is no version 'typo-v1'.", "/predict", "mlengine models"),
+        (
+            "forbidden",
+            "GET /auth/users needs role admin.",
+            "/auth/users",
+            "export MLENGINE_API_KEY=<a key of",
+        ),
+    ],
+)
+def test_the_next_command_fits_the_words_of_the_refusal(
+    mlengine: Mlengine, script: Script, slug: str, detail: str, path: str, expected: str
+) -> None:
+    told = {"type": f"urn:mlengine:problem:{slug}", "detail": detail, "instance": path}
+    script.answers("GET /predict", {**answer("no_active_model"), **told}, status=409)
+    assert f"Next: {expected}" in mlengine("predict", "AAPL").stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "route", "name"),
+    [
+        (["runs"], "GET /admin/train/status", "runs"),
+        (["scorings"], "GET /predict/jobs", "scorings"),
+        (["models"], "GET /models", "models"),
+        (["models", "uploads"], "GET /models/uploads", "uploads"),
+        (["predictions"], "GET /predictions/recent", "predictions"),
+        (["reports"], "GET /reports", "reports"),
+        (["alerts"], "GET /alerts", "alerts"),
+        (["keys"], "GET /auth/keys", "keys"),
+        (["users"], "GET /auth/users", "users"),
+    ],
+)
+def test_a_group_that_lists_has_the_word_for_it_too(
+    mlengine: Mlengine, mlengine_json: Json, script: Script, arguments: list[str], route: str, name: str
+) -> None:
+    nothing: dict[str, Any] = {name: [], "cursor": None}
+    script.answers(route, nothing)
+    assert mlengine_json(*arguments, "list", "--limit", "7") == (0, nothing)
+    assert script.seen[-1].query["limit"] == "7"
+    assert mlengine(*arguments, "list").stdout == mlengine(*arguments).stdout
+
+
+def test_schedules_are_listed_by_that_word_too(mlengine_json: Json, script: Script) -> None:
+    script.answers("GET /admin/schedules", answer("schedules"))
+    assert mlengine_json("schedules", "list") == (0, answer("schedules"))
+
+
+def test_a_group_that_does_not_list_has_no_such_word(mlengine: Mlengine) -> None:
+    assert mlengine("drift", "list").exit_code == 2
+
+
+@pytest.mark.parametrize(
     ("body", "status"), [(b"<html>hello</html>", 200), (b"<html>busy</html>", 503), (b"[1]", 200), (b"", 302)]
 )
 def test_something_else_on_that_port_is_named_for_what_it_is(

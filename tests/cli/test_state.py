@@ -66,6 +66,15 @@ def test_a_restore_over_something_else_is_refused_in_words(home: Path, tmp_path:
     assert refused.exit_code == 1
     assert "runs/r1" in refused.output
     assert "Traceback" not in refused.output
+    assert "Next" not in refused.output
+
+
+def test_a_second_backup_in_a_folder_asks_for_another(home: Path, tmp_path: Path) -> None:
+    run(home, "backup", tmp_path / "backup")
+    refused = run(home, "backup", tmp_path / "backup")
+    assert refused.exit_code == 1
+    assert "choose another folder" in " ".join(refused.output.split())
+    assert "Next" not in refused.output
 
 
 def test_nothing_is_restored_below_a_running_twin(home: Path, tmp_path: Path) -> None:

@@ -16,6 +16,8 @@ from fcntl import ioctl
 
 import pytest
 
+from shared.cli.output import Output
+from shared.cli.problem import problem
 from shared.cli.target import ROOT
 from tests.cli.conftest import Script, answer
 
@@ -118,3 +120,16 @@ def test_ctrl_c_during_anything_else_ends_with_130(script: Script) -> None:
         shown.wait_for("Interrupted")
         assert shown.end() == 130
     assert "Traceback" not in shown.text
+
+
+def test_what_to_type_next_is_not_folded(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    command = "mlengine scorings save " + "a" * 80
+    output = Output(as_json=False)
+    output.suggest(command)
+    output.refuse(problem("x", "X", "Why.", next_command=command))
+    told = capsys.readouterr()
+    assert f"Next: {command}\n" in told.out
+    assert f"Next: {command}\n" in told.err

@@ -11,7 +11,16 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from shared.cli.views.listing import Column, Listing
-from shared.cli.views.text import interval_plot, number, place_on, seconds_between, span, sparkline, when
+from shared.cli.views.text import (
+    counted,
+    interval_plot,
+    number,
+    place_on,
+    seconds_between,
+    span,
+    sparkline,
+    when,
+)
 
 FINITE = st.floats(-1e12, 1e12)
 
@@ -27,6 +36,11 @@ FINITE = st.floats(-1e12, 1e12)
 )
 def test_times_are_written_in_utc(stamp: str | None, text: str) -> None:
     assert when(stamp) == text
+
+
+@pytest.mark.parametrize(("count", "text"), [(0, "0 rows"), (1, "1 row"), (2_000, "2,000 rows")])
+def test_one_of_something_is_said_in_the_singular(count: int, text: str) -> None:
+    assert counted(count, "rows") == text
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,7 @@ def test_a_run_is_followed_to_its_end(
             ],
         ),
         ("cancelled", ["Next: mlengine train"]),
-        ("failed", ["Next: mlengine doctor"]),
+        ("failed", ["Next: mlengine ingest"]),
     ],
 )
 def test_a_run_that_did_not_succeed_fails_the_command(
@@ -112,6 +112,25 @@ def test_a_run_that_did_not_succeed_fails_the_command(
     result = mlengine("train")
     assert result.exit_code == 1
     assert lines(result.stdout)[-len(last_lines) :] == last_lines
+
+
+@pytest.mark.parametrize(
+    ("error", "last"),
+    [
+        ("No 1d candles of ZZZ are stored; ingest them first.", "Next: mlengine ingest"),
+        (
+            "The file lacks columns: fee. It has plan.",
+            "The run failed: The file lacks columns: fee. It has plan.",
+        ),
+        ("The blobs are away.", "Next: mlengine doctor"),
+    ],
+)
+def test_what_comes_next_fits_why_it_failed(
+    mlengine: Mlengine, script: Script, lines: Lines, error: str, last: str
+) -> None:
+    script.answers("POST /admin/train", answer("run_queued"), status=202)
+    script.answers(STATUS, {**answer("run_failed"), "error": error})
+    assert lines(mlengine("train").stdout)[-1] == last
 
 
 def test_a_model_that_may_go_live_is_not_activated_unasked(

@@ -87,7 +87,9 @@ def test_a_model_is_uploaded_and_looked_after(
     assert ("Who is ill" in described, "new" in described, "heart" in described) == (True, True, False)
     shown = mlengine("models", "show", "mine-v1").stdout
     assert ("no gate has judged it" in shown, "Who is ill" in shown, "Gates" in shown) == (True, True, False)
-    assert "human's word" in mlengine("activate", "mine-v1", code=1).stderr
+    refused = mlengine("activate", "mine-v1", code=1).stderr
+    assert "human's word" in refused
+    assert "Next: mlengine activate mine-v1 --reason '...'" in refused
     mlengine("activate", "mine-v1", "--reason", "compared")
     assert "is live" in mlengine("models", "delete", "mine-v1", code=1).stderr
     history = mlengine("models", "history", "mine").stdout

@@ -85,7 +85,9 @@ def test_scale_changes_neither_rank_distance_nor_the_normed_one(
 ) -> None:
     one, other = measured(reference, current), measured(reference * factor, current * np.float32(factor))
     assert other.ks == pytest.approx(one.ks, abs=0.01)
-    if reference.std() > 0.01:  # a profile keeps five digits: a value may part from its equal in the reference
+    if (
+        reference.std() > 0.01
+    ):  # with the five digits of a profile, equal values may part
         assert other.wasserstein == pytest.approx(one.wasserstein, rel=0.02, abs=0.005)
 
 

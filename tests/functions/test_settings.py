@@ -109,6 +109,8 @@ CALLS: dict[str, list[tuple[str, Any]]] = {
         ("POST /predict/jobs/inputs/url", {"name": "inputs/a.csv", "size_bytes": 9}),
         ("GET /predict/jobs", None),
         ("GET /predict/jobs/nope", None),
+        ("GET /predict/jobs/nope/files", None),
+        ("GET /predict/jobs/nope/files/scores/task-0-part-00000.parquet", None),
         ("POST /predict/jobs/nope/cancel", None),
     ],
     "drift": [("POST /admin/drift", None)],

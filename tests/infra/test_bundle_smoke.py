@@ -28,6 +28,7 @@ from shared.access.roles import Role
 from shared.config import load_settings
 from shared.instance import Instance
 from shared.platform.connect import connect
+from shared.serving.scoring_records import SymbolsRequest
 from tests.conftest import ADMIN_KEY
 from tests.emulators import Emulators
 from tests.functions.payloads import sample
@@ -73,7 +74,12 @@ ASKED: Mapping[str, Sequence[Ask]] = {
     "problems": [("GET", "/problems", None), ("GET", "/problems/heart_disease", None)],
     "reports": [("POST", "/admin/reports", {"kind": "weekly"}), ("GET", "/reports", None)],
     "schedules": [("GET", "/admin/schedules", None)],
-    "scoring": [("POST", "/predict/jobs", {"symbols": ["ABC"]}), ("GET", "/predict/jobs", None)],
+    "scoring": [
+        ("POST", "/predict/jobs", {"symbols": ["ABC"]}),
+        ("GET", "/predict/jobs", None),
+        ("GET", "/predict/jobs/s1/files", None),
+        ("GET", "/predict/jobs/s1/files/scores/task-0-part-00000.parquet", None),
+    ],
     "training": [
         ("POST", "/admin/train", {"problem": "market_signal"}),
         ("GET", "/admin/train/status", None),
@@ -122,9 +128,13 @@ class Deployed:
 
 @pytest.fixture(scope="module")
 def cloud(emulators: Emulators) -> Iterator[Mapping[str, str]]:
-    """The environment variables of functions in a project with a live model and an upstream."""
+    """The environment variables of functions in a project with a live model, a scoring and an upstream."""
     chosen = emulators.ready(run_emulator_host=emulators.run, scheduler_emulator_host=emulators.scheduler)
-    active(Instance(chosen, connect(chosen)).registry)
+    instance = Instance(chosen, connect(chosen))
+    active(instance.registry)
+    instance.scorings.create("s1", SymbolsRequest(model="market-signal-v1"))
+    instance.scorings.claim("s1", 0, "worker")
+    instance.platform.blobs.put("scores/s1/task=0/part-00000.parquet", b"PAR1")
     with serving(Market(candles(200))) as market:
         yield {
             **{name.upper(): str(getattr(chosen, name)) for name in chosen.model_fields_set},

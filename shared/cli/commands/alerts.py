@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import Annotated, Final
 
 import typer
@@ -54,7 +55,8 @@ def alerts(
     )
     from shared.cli.views.alerts import alerts as view
 
-    session.output.show_page(document, view)
+    filters = {"severity": severity, "type": type_}
+    session.output.show_page(document, partial(view, state=state, filters=filters))
     if document["alerts"]:
         session.output.suggest(f"mlengine alerts show {document['alerts'][0]['id']}")
 

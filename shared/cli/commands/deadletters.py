@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Annotated, Any, Final
 
 import typer
@@ -47,7 +48,7 @@ def list_(
     )
     from shared.cli.views.deadletters import dead_letters
 
-    session.output.show_page(document, dead_letters)
+    session.output.show_page(document, partial(dead_letters, function=function))
     if any(letter["state"] == "dead" for letter in document["dead_letters"]):
         session.output.suggest("mlengine deadletters replay <letter>")
 

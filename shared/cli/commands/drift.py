@@ -18,7 +18,7 @@ Model = Annotated[str, typer.Option(metavar="NAME", help="A model name or a vers
 
 def register(app: typer.Typer) -> None:
     group_app = typer.Typer(help="Whether a model meets other data than it was trained on.")
-    group(group_app)(drift)
+    group(group_app, is_list=False)(drift)
     command(group_app, "check")(check)
     command(group_app, "history")(history)
     app.add_typer(group_app, name="drift", rich_help_panel=PANEL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Final
 
 import typer
@@ -69,7 +70,7 @@ def quality(
     document = session.client.get("/monitoring/quality", symbol=symbol, kind=kind, start=start, end=end)
     from shared.cli.views.quality import quality as view
 
-    session.output.show(document, view)
+    session.output.show(document, partial(view, filters={"symbol": symbol, "kind": kind}))
     if document["kinds"] and kind is None:
         session.output.suggest(f"mlengine quality --kind {document['kinds'][0]['kind']}")
 

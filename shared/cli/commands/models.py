@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -49,9 +50,9 @@ def models(
     document = session.client.get("/models", name=name, limit=limit, cursor=cursor)
     from shared.cli.views.models import models as view
 
-    session.output.show_page(document, view)
+    session.output.show_page(document, partial(view, name=name))
     if not document["models"]:
-        session.output.suggest("mlengine train --activate")
+        session.output.suggest("mlengine models" if name else "mlengine train --activate")
 
 
 def show(session: Session, id: VersionOrName) -> None:
@@ -167,7 +168,9 @@ def promotions(
     document = session.client.get(path, at=at and rfc3339(at), limit=limit, cursor=cursor)
     from shared.cli.views.models import promotions as view
 
-    session.output.show_page(document, view)
+    session.output.show_page(document, partial(view, name=name, at=at))
+    if not document["promotions"]:
+        session.output.suggest("mlengine models")
 
 
 def reload(session: Session) -> None:

@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -109,7 +110,9 @@ def predictions(
     )
     from shared.cli.views.predictions import recent
 
-    session.output.show_page(document, recent)
+    session.output.show_page(document, partial(recent, filters={"symbol": symbol, "model": model}))
+    if model and not document["predictions"]:
+        session.output.suggest("mlengine models")
 
 
 def show(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -49,9 +50,9 @@ def reports(
     document = session.client.get("/reports", kind=kind, limit=limit, cursor=cursor)
     from shared.cli.views.reports import reports as view
 
-    session.output.show_page(document, view)
+    session.output.show_page(document, partial(view, kind=kind))
     if not document["reports"]:
-        session.output.suggest("mlengine reports make weekly")
+        session.output.suggest(f"mlengine reports make {kind or 'weekly'}")
 
 
 def show(

@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import shlex
+import time
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
-from shared.cli.client import Document
+from shared.cli.client import Client, Document, path_part
 from shared.cli.commands.predictions import PANEL, Model, read_symbols
 from shared.cli.following import SCORING, follow
-from shared.cli.problem import wrong_usage
+from shared.cli.problem import CliProblem, next_command_after, problem, wrong_usage
 from shared.cli.session import Session, command, group
 
 MEDIA_TYPES: Final = {".csv": "text/csv", ".parquet": "application/vnd.apache.parquet"}
 MAX_FILE_BYTES: Final = 30_000_000
 """What the engine takes as a body."""
+PATIENCE_SECONDS: Final = 90.0
+PAUSE_SECONDS: Final = 5.0
+"""How long and how often a file is asked for again: many files may be more than a minute's limit allows."""
 
 ScoringId = Annotated[str, typer.Argument(help="A scoring's id, as 'mlengine scorings' lists it.")]
 
 
 def register(app: typer.Typer) -> None:
     command(app, "score", PANEL)(score)
-    group_app = typer.Typer(help="The scorings: list, show, cancel.")
+    group_app = typer.Typer(help="The scorings: list, show, save, cancel.")
     group(group_app)(scorings)
     command(group_app, "show")(show)
+    command(group_app, "save")(save)
     command(group_app, "cancel")(cancel)
     app.add_typer(group_app, name="scorings", rich_help_panel=PANEL)
 
@@ -84,8 +91,10 @@ def _sent(session: Session, input: str) -> str:
     """The input's name at the engine; a file of this machine is sent there, once and used again."""
     file = Path(input)
     media_type = MEDIA_TYPES.get(file.suffix)
-    if input.startswith("inputs/") or not file.is_file():
+    if input.startswith("inputs/"):
         return input
+    if not file.is_file():
+        raise wrong_usage(f"{input} isn't a file here, nor one of the engine's (inputs/...).")
     if media_type is None:
         raise wrong_usage(f"{input} must end in {' or '.join(MEDIA_TYPES)}.")
     if (size := file.stat().st_size) > MAX_FILE_BYTES:
@@ -107,7 +116,9 @@ def _finish(session: Session, scoring: Document) -> None:
 
     session.output.show(scoring, view)
     if scoring["status"] == "failed":
-        session.output.suggest("mlengine doctor")
+        session.output.suggest(next_command_after(scoring["error"] or ""))
+    else:
+        _suggest_files(session, scoring)
     if scoring["status"] != "succeeded" or scoring["progress"]["failed"]:
         session.fail()
 
@@ -135,7 +146,96 @@ def show(
         return
     from shared.cli.views.scorings import scoring as view
 
-    session.output.show(SCORING.status(session.client, scoring_id), view)
+    document = SCORING.status(session.client, scoring_id)
+    session.output.show(document, view)
+    if document["finished_at"]:
+        _suggest_files(session, document)
+
+
+def _suggest_files(session: Session, scoring: Document) -> None:
+    if any(task["parts"] for task in scoring["tasks"]):
+        session.output.suggest(f"mlengine scorings save {scoring['scoring_id']}")
+
+
+def save(
+    session: Session,
+    scoring_id: ScoringId,
+    folder: Annotated[
+        Path | None, typer.Argument(help="Where to. None: scores-<id> in this folder.", show_default=False)
+    ] = None,
+) -> None:
+    """Save the files of a scoring: scores, and what has none. A file that is there isn't fetched again."""
+    from shared.cli.views.text import counted
+
+    status, files = _files(session.client, scoring_id)
+    if not files:
+        detail = f"The scoring {scoring_id} is {status}, and it has no files."
+        raise problem("no-files", "No files", detail, next_command=f"mlengine scorings show {scoring_id}")
+    chosen = folder or Path(f"scores-{Path(scoring_id).name}")
+    saved: list[Document] = []
+    left: list[Document] = []
+    with session.output.progress() as progress:
+        task = progress.add_task("Saving", total=len(files), message="")
+        for file in files:
+            progress.update(task, message=file["name"])
+            (saved if _save(session, scoring_id, file, chosen) else left).append(file)
+            progress.advance(task)
+    size_bytes = sum(file["size_bytes"] for file in saved)
+    told = {"folder": str(chosen), "saved": saved, "left": left}
+    document = {"scoring_id": scoring_id, "status": status, **told}
+    words = f"Saved {counted(len(saved), 'files')} ({size_bytes:,} bytes) in {chosen}/."
+    session.output.show_line(document, words)
+    if status in ("queued", "running"):
+        session.output.suggest(f"mlengine scorings show {scoring_id} --follow")
+    elif any(file["kind"] == "scores" for file in saved):
+        code = f"import pandas; print(pandas.read_parquet({json.dumps(str(chosen / 'scores'))}))"
+        session.output.suggest(f"python -c {shlex.quote(code)}")
+    if left:
+        session.fail()
+
+
+def _files(client: Client, scoring_id: str) -> tuple[str, list[Document]]:
+    """The scoring's status, and the files that it had then."""
+    path = f"/predict/jobs/{path_part(scoring_id)}/files"
+    page = client.get(path)
+    status, files = page["status"], page["files"]
+    while page["cursor"] is not None:
+        page = client.get(path, cursor=page["cursor"])
+        files += page["files"]
+    return status, files
+
+
+def _save(session: Session, scoring_id: str, file: Document, folder: Path) -> bool:
+    """Whether the file is saved: of one that the engine doesn't give, people are told where it is."""
+    place = folder / Path(file["kind"]).name / Path(file["name"]).name
+    try:
+        if place.is_file() and hashlib.sha256(place.read_bytes()).hexdigest() == file["sha256"]:
+            return True
+        content = _content(session.client, scoring_id, file)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(content)
+    except OSError as error:
+        detail = f"The files can't be saved: {error}. Name another folder."
+        next_command = f"mlengine scorings save {scoring_id} <folder>"
+        raise problem("not-saved", "Not saved", detail, next_command=next_command) from error
+    except CliProblem as failure:
+        if failure.slug != "payload-too-large":
+            raise
+        session.output.note(str(failure))
+        return False
+    return True
+
+
+def _content(client: Client, scoring_id: str, file: Document) -> bytes:
+    path = "/".join(map(path_part, (scoring_id, "files", file["kind"], file["name"])))
+    asked = time.monotonic()
+    while True:
+        try:
+            return client.page(f"/predict/jobs/{path}")
+        except CliProblem as failure:
+            if not failure.is_retryable or time.monotonic() - asked > PATIENCE_SECONDS:
+                raise
+        time.sleep(PAUSE_SECONDS)
 
 
 def cancel(session: Session, scoring_id: ScoringId) -> None:

@@ -13,6 +13,7 @@ import typer
 from shared.cli.problem import ExitCode, problem
 from shared.cli.session import Session, command
 from shared.cli.storage import opened, translated
+from shared.errors import CallerError
 
 PANEL: Final = "State"
 
@@ -30,7 +31,7 @@ def backup(session: Session, folder: Folder) -> None:
     from shared.cli.views.state import saved
     from shared.platform import backup
 
-    with translated(), _reporting(session) as report:
+    with _told(), _reporting(session) as report:
         contents = backup.backup(opened(session).platform, folder, report)
     session.output.show({"folder": str(folder.absolute()), **contents.json()}, saved)
     session.output.suggest(f"mlengine restore {folder}")
@@ -41,7 +42,7 @@ def restore(session: Session, folder: Folder) -> None:
     from shared.cli.views.state import restored
     from shared.platform import backup
 
-    with translated(), _stopped(session), _reporting(session) as report:
+    with _told(), _stopped(session), _reporting(session) as report:
         contents = backup.restore(opened(session, must_exist=False).platform, folder, report)
     session.output.show({"folder": str(folder.absolute()), **contents.json()}, restored)
 
@@ -61,6 +62,16 @@ def migrate(session: Session) -> None:
     session.output.show(
         {"collections": [{name: getattr(one, name) for name in fields} for one in done]}, migrated
     )
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """As `translated`; the doctor isn't asked about a folder that the caller should have chosen otherwise."""
+    with translated():
+        try:
+            yield
+        except CallerError as error:
+            raise problem(error.slug, error.title, error.detail) from error
 
 
 @contextmanager

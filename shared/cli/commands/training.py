@@ -8,6 +8,7 @@ import typer
 
 from shared.cli.client import Document
 from shared.cli.following import RUN, follow
+from shared.cli.problem import next_command_after
 from shared.cli.session import Session, command, group
 
 PANEL: Final = "Models"
@@ -112,7 +113,7 @@ def _finish(session: Session, run: Document) -> None:
 def _next_command(run: Document) -> str:
     result: dict[str, Any] | None = run["result"]
     if result is None:
-        return "mlengine doctor" if run["status"] == "failed" else "mlengine train"
+        return next_command_after(run["error"] or "") if run["status"] == "failed" else "mlengine train"
     if not result["gates_passed"] or result["suspected_leak"]:
         return f"mlengine models report {result['version_id']}"
     if not result["activated"]:

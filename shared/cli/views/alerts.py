@@ -11,19 +11,23 @@ from rich.table import Table
 from rich.text import Text
 
 from shared.cli.views.listing import Column, Listing
-from shared.cli.views.text import NOTHING, to_the_minute, when
+from shared.cli.views.parts import of
+from shared.cli.views.text import NOTHING, counted, to_the_minute, when
 
 SEVERITIES: Final = {"critical": "bold white on red", "error": "red", "warning": "yellow", "info": "cyan"}
 STATES: Final = {"active": "red", "acknowledged": "yellow", "resolved": "green"}
 TOLD: Final = {"sent": ("✓ ", "green"), "failing": ("✗ ", "red"), "skipped": ("- ", "dim")}
 
 
-def alerts(document: Mapping[str, Any]) -> Iterable[RenderableType]:
-    """The newest first."""
+def alerts(
+    document: Mapping[str, Any], state: str, filters: Mapping[str, str | None]
+) -> Iterable[RenderableType]:
+    """The newest first, of those that were asked for."""
     if document["alerts"]:
         yield Listing(_COLUMNS, map(_row, document["alerts"]))
     else:
-        yield Text("There is no such alert.")
+        words = of(filters)
+        yield Text(f"There is no alert{words}." if state == "all" else f"No alert{words} is {state}.")
 
 
 _COLUMNS: Final = (
@@ -71,12 +75,29 @@ def _facts(document: Mapping[str, Any]) -> Iterable[tuple[str, str | Text]]:
     yield "state", Text(_state(document), style=STATES.get(document["state"], ""))
     yield "type", f"{document['type']}: {document['meaning'] or NOTHING}"
     yield "cause", document["cause"]
-    yield (
-        "seen",
-        f"{document['count']} times, from {when(document['first_seen'])} to {when(document['last_seen'])}",
-    )
+    period = f"from {when(document['first_seen'])} to {when(document['last_seen'])}"
+    yield "seen", f"{counted(document['count'], 'times')}, {period}"
     for name, value in document["facts"].items():
-        yield name, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        yield name, _fact(value)
+
+
+def _fact(value: Any) -> str:
+    """Text as it is, objects a line each."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return ("\n" if any(isinstance(one, dict) for one in value) else ", ").join(map(_item, value))
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _item(value: Any) -> str:
+    """`AAPL: 9 sessions missed`, or `length 5, verdict drift`"""
+    if not isinstance(value, dict):
+        return _fact(value)
+    if value.get("subject") and value.get("why"):
+        return f"{value['subject']}: {value['why']}"
+    known = ((name, one) for name, one in value.items() if one is not None)
+    return ", ".join(f"{name.replace('_', ' ')} {_fact(one)}" for name, one in known)
 
 
 def _state(document: Mapping[str, Any]) -> str:

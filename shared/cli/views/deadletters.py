@@ -9,17 +9,18 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from shared.cli.views.listing import Column, Listing
+from shared.cli.views.parts import of
 from shared.cli.views.text import NOTHING, to_the_minute
 
 STATES: Final = {"dead": "red", "replayed": "green"}
 
 
-def dead_letters(document: Mapping[str, Any]) -> Iterable[RenderableType]:
-    """Those that died last first."""
+def dead_letters(document: Mapping[str, Any], function: str | None) -> Iterable[RenderableType]:
+    """Those that died last first; all, or those of one function."""
     if document["dead_letters"]:
         yield Listing(_COLUMNS, map(_row, document["dead_letters"]))
     else:
-        yield Text("No event was given up.")
+        yield Text(f"No event{of({'function': function})} was given up.")
 
 
 _COLUMNS: Final = (

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from shared.cli.views.listing import Column, Listing
 from shared.cli.views.parts import dim, facts, heading
-from shared.cli.views.text import NOTHING, number, sparkline, to_the_minute, when
+from shared.cli.views.text import NOTHING, counted, number, sparkline, to_the_minute, when
 
 MOST_MOVED: Final = 12
 _BAR_WIDTH: Final = 20
@@ -28,7 +28,7 @@ def check(document: Entry) -> Iterable[RenderableType]:
     yield facts(_about(document))
     yield Listing(_WINDOWS, (_window(one, document["unit"]) for one in document["windows"]))
     if document["families"]:
-        yield heading(f"Over {_length(document['window'], document['unit'])}")
+        yield heading(f"Over {counted(document['window'], document['unit'])}")
         yield Listing(_FAMILIES, map(_family, document["families"]))
     if document["features"]:
         yield heading("Moved most")
@@ -101,13 +101,9 @@ _FEATURES: Final = (
 )
 
 
-def _length(length: int, unit: str) -> str:
-    return f"{length:,} {unit.removesuffix('s') if length == 1 else unit}"
-
-
 def _window(one: Entry, unit: str) -> tuple[str | Text, ...]:
     return (
-        _length(one["length"], unit),
+        counted(one["length"], unit),
         verdict(one["verdict"]),
         _times(one["excess"]),
         f"{one['rows']:,}",
@@ -163,7 +159,7 @@ def _plots(points: Sequence[Entry], lengths: Sequence[str]) -> Iterable[Renderab
     for length in lengths:
         values = [point["values"]["excess"].get(length) for point in oldest_first]
         if any(value is not None for value in values):
-            rows.append((_length(int(length), unit), sparkline(values)))
+            rows.append((counted(int(length), unit), sparkline(values)))
     if rows:
         yield dim("statistic over its null, oldest first")
         yield facts(rows)

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from shared.cli.views.listing import Column, Listing
 from shared.cli.views.parts import dim, heading, passed
-from shared.cli.views.text import NOTHING, interval_plot, place_on, when
+from shared.cli.views.text import NOTHING, counted, interval_plot, place_on, when
 
 TITLES: Final[Mapping[str, tuple[str, int]]] = {
     "auc": ("AUC", 3),
@@ -85,7 +85,8 @@ def cross_validation(metrics: Metrics) -> Iterable[RenderableType]:
     if not found:
         return
     yield heading(f"{metrics['selected']} out of fold")
-    yield dim(f"{found['rows']:,} rows, {found['repeats']} times {found['folds']}-fold cross-validation")
+    often = f"{counted(found['repeats'], 'times')} {found['folds']}-fold cross-validation"
+    yield dim(f"{counted(found['rows'], 'rows')}, {often}")
     yield _beside_baselines(found)
     yield heading("Candidates by cross-validation")
     yield _side_by_side(found, metrics["selected"])
@@ -109,13 +110,14 @@ def gates(results: Iterable[Mapping[str, Any]]) -> Iterable[RenderableType]:
 
 def _extent(part: Metrics) -> str:
     period = f"{when(part['from'])} to {when(part['to'])}"
-    return (
-        f"{period}: {part['rows']:,} rows, {part['sessions']:,} sessions, {part['blocks']:,} blocks of time"
-    )
+    counts = ", ".join(counted(part[unit], unit) for unit in ("rows", "sessions", "blocks"))
+    return f"{period}: {counts} of time"
 
 
 def interval(estimate: Mapping[str, Any], digits: int) -> str:
     """`0.512 [0.503, 0.521]`"""
+    if estimate["value"] is None:
+        return NOTHING
     value, low, high = (_plain(estimate[name], digits) for name in ("value", "low", "high"))
     return f"{value} [{low}, {high}]"
 

@@ -10,16 +10,16 @@ from rich.text import Text
 
 from shared.cli.views.listing import Column, Listing
 from shared.cli.views.metrics import cross_validation, gates, hold_out, walk_forward
-from shared.cli.views.parts import facts, passed
-from shared.cli.views.text import to_the_minute, when
+from shared.cli.views.parts import UPLOADED, facts, passed
+from shared.cli.views.text import counted, to_the_minute, when
 
 
-def models(document: Mapping[str, Any]) -> Iterable[RenderableType]:
-    """All versions."""
+def models(document: Mapping[str, Any], name: str | None) -> Iterable[RenderableType]:
+    """All versions, or those of one model."""
     if document["models"]:
         yield Listing(_MODEL_COLUMNS, map(_model_row, document["models"]))
     else:
-        yield Text("No models yet.")
+        yield Text(f"There is no model {name!r}." if name else "No models yet.")
 
 
 _MODEL_COLUMNS: Final = (
@@ -33,7 +33,8 @@ _MODEL_COLUMNS: Final = (
 
 
 def _model_row(entry: Mapping[str, Any]) -> tuple[str | Text, ...]:
-    verdict = Text.assemble(passed(entry["gates_passed"]), _leak(entry))
+    is_judged = entry.get("origin") != UPLOADED
+    verdict = Text.assemble(passed(entry["gates_passed"] if is_judged else None), _leak(entry))
     created = to_the_minute(entry["created_at"])
     return entry["id"], _state(entry), verdict, entry["algorithm"], created, entry["created_by"]
 
@@ -51,7 +52,7 @@ def model(document: Mapping[str, Any]) -> Iterable[RenderableType]:
     manifest = document["manifest"]
     yield Text.assemble((document["id"], "bold"), "  ", _state(document))
     yield _facts(document, manifest)
-    if document.get("origin") == "uploaded":
+    if document.get("origin") == UPLOADED:
         yield Text(
             "It was uploaded: no gate has judged it, and nothing is known of its data.", style="yellow"
         )
@@ -65,8 +66,8 @@ def model(document: Mapping[str, Any]) -> Iterable[RenderableType]:
 
 
 def _extent(manifest: Mapping[str, Any]) -> str:
-    symbols = f" of {len(manifest['symbols']):,} symbols" if manifest["symbols"] else ""
-    return f"{manifest['rows']:,} rows{symbols}"
+    symbols = f" of {counted(len(manifest['symbols']), 'symbols')}" if manifest["symbols"] else ""
+    return f"{counted(manifest['rows'], 'rows')}{symbols}"
 
 
 def _problem(manifest: Mapping[str, Any]) -> str:
@@ -153,12 +154,13 @@ def promotion(document: Mapping[str, Any]) -> Iterable[RenderableType]:
     yield Text.assemble(("● ", "green"), live, " is live", replaced, f" since {when(document['at'])}.")
 
 
-def promotions(document: Mapping[str, Any]) -> Iterable[RenderableType]:
-    """Every change of what is live, the newest first."""
+def promotions(document: Mapping[str, Any], name: str, at: str | None) -> Iterable[RenderableType]:
+    """Every change of what is live under a name, the newest first; or the last one until a time."""
     if document["promotions"]:
         yield Listing(_PROMOTION_COLUMNS, map(_promotion_row, document["promotions"]))
     else:
-        yield Text("Nothing was live.")
+        until = f" until {at}" if at else ""
+        yield Text(f"There is no promotion of {name!r}{until}.")
 
 
 _PROMOTION_COLUMNS: Final = (

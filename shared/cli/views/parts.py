@@ -25,6 +25,8 @@ STATUSES: Final[Mapping[str, str]] = {
     "queued": "dim",
     "receiving": "dim",
 }
+UPLOADED: Final = "uploaded"
+"""The origin of models that no gate has judged, and the problem of their predictions."""
 
 
 def facts(pairs: Iterable[tuple[str, Any]]) -> Table:
@@ -58,6 +60,12 @@ def heading(text: str) -> Text:
 
 def dim(text: str) -> Text:
     return Text(text, style="dim")
+
+
+def of(filters: Mapping[str, str | None]) -> str:
+    """` of symbol AAPL and model m-v1`: what was asked for; empty where that was all."""
+    given = [f"{name} {value!r}" for name, value in filters.items() if value]
+    return f" of {' and '.join(given)}" if given else ""
 
 
 def failures(entries: Iterable[Mapping[str, Any]]) -> Iterable[Text]:

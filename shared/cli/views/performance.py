@@ -11,7 +11,7 @@ from rich.text import Text
 from shared.cli.views.listing import Column, Listing
 from shared.cli.views.metrics import TITLES, interval, value_of
 from shared.cli.views.parts import dim, heading
-from shared.cli.views.text import NOTHING, interval_plot, place_on, when
+from shared.cli.views.text import NOTHING, counted, interval_plot, place_on, when
 
 VERDICTS: Final[Mapping[str, tuple[str, str]]] = {
     "ok": ("✓ ok", "green"),
@@ -43,8 +43,9 @@ def _extent(document: Entry) -> str:
     period = f"{when(document['first'])} to {when(document['last'])}"
     left_out = "; the newest only, there are more" if document["is_truncated"] else ""
     return (
-        f"Window {document['window']}, {period}: {settled}; {document['rows']:,} different rows, "
-        f"{document['sessions']:,} sessions, {document['blocks']:,} blocks of time{left_out}."
+        f"Window {document['window']}, {period}: {settled}; "
+        f"{counted(document['rows'], 'different rows')}, {counted(document['sessions'], 'sessions')}, "
+        f"{counted(document['blocks'], 'blocks')} of time{left_out}."
     )
 
 

@@ -9,7 +9,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from shared.cli.views.listing import Column, Listing
-from shared.cli.views.parts import dim, facts, failures, heading, signal
+from shared.cli.views.parts import UPLOADED, dim, facts, failures, heading, of, signal
 from shared.cli.views.text import NOTHING, number, to_the_minute, when
 
 _BAR_WIDTH: Final = 21
@@ -129,7 +129,9 @@ def _kept(entry: Entry) -> tuple[tuple[str, Any], ...]:
 def _warnings(entry: Entry) -> Iterable[Text]:
     if entry.get("stale"):
         yield Text("The upstream couldn't be asked: the last known candles were used.", style="yellow")
-    if not entry["gates_passed"]:
+    if entry.get("problem") == UPLOADED:
+        yield Text("This model was uploaded: no gate has judged it.", style="yellow")
+    elif not entry["gates_passed"]:
         yield Text("This model didn't pass its gates: no edge over chance was shown.", style="yellow")
 
 
@@ -182,12 +184,14 @@ def _shared_warnings(predictions: Sequence[Entry]) -> Iterable[Text]:
         yield Text(f"From the last known candles: {', '.join(stale)}.", style="yellow")
 
 
-def recent(document: Entry) -> Iterable[RenderableType]:
-    """The newest predictions of the audit."""
+def recent(document: Entry, filters: Mapping[str, str | None]) -> Iterable[RenderableType]:
+    """The newest predictions of the audit, of those that were asked for."""
     if document["predictions"]:
         yield Listing(_RECENT_COLUMNS, map(_recent_row, document["predictions"]))
-    else:
-        yield Text("No predictions yet.")
+        return
+    yield Text(f"No predictions{of(filters)} yet.")
+    if filters["model"]:
+        yield Text("--model takes a version's id, such as market-signal-v1.")
 
 
 _RECENT_COLUMNS: Final = (

@@ -10,7 +10,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from shared.cli.views.listing import Column, Listing
-from shared.cli.views.parts import heading
+from shared.cli.views.parts import heading, of
 from shared.cli.views.text import NOTHING, number, sparkline
 
 BINS: Final = 24
@@ -21,14 +21,14 @@ _POLICIES: Final = {"reject": "rejected", "flag": "kept", "accept": "fine"}
 Entry = Mapping[str, Any]
 
 
-def quality(document: Entry) -> Iterable[RenderableType]:
+def quality(document: Entry, filters: Mapping[str, str | None]) -> Iterable[RenderableType]:
     """The verdict, a line for each kind with its course over time, the worst symbols, and examples."""
     yield Text.assemble(
         _verdict(document["verdict"]),
         f"  {document['timeframe']} candles from {document['start']} to {document['end']}",
     )
     if not document["kinds"]:
-        yield Text("Nothing was found about these candles.")
+        yield Text(f"Nothing{of(filters)} was found about these candles.")
         return
     first, last = document["start"], document["end"]
     yield Listing(_KINDS, (_kind(one, first, last) for one in document["kinds"]))

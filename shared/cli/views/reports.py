@@ -9,7 +9,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from shared.cli.views.listing import Column, Listing
-from shared.cli.views.parts import facts, heading, status
+from shared.cli.views.parts import facts, heading, of, status
 from shared.cli.views.text import number, seconds_between, span, to_the_minute, when
 
 _COLUMNS: Final = (
@@ -26,12 +26,12 @@ _FILE_COLUMNS: Final = (
 )
 
 
-def reports(document: Mapping[str, Any]) -> Iterable[RenderableType]:
-    """All reports, the newest first."""
+def reports(document: Mapping[str, Any], kind: str | None) -> Iterable[RenderableType]:
+    """All reports, or those of one kind, the newest first."""
     if document["reports"]:
         yield Listing(_COLUMNS, map(_row, document["reports"]))
     else:
-        yield Text("No reports yet.")
+        yield Text(f"No reports{of({'kind': kind})} yet.")
 
 
 def report(document: Mapping[str, Any]) -> Iterable[RenderableType]:

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from shared.cli.views.listing import Column, Listing
 from shared.cli.views.parts import facts, failures, heading, status
-from shared.cli.views.text import NOTHING, number, seconds_between, span, to_the_minute, when
+from shared.cli.views.text import NOTHING, counted, number, seconds_between, span, to_the_minute, when
 
 
 def scorings(document: Mapping[str, Any]) -> Iterable[RenderableType]:
@@ -127,8 +127,8 @@ def _failure(error: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _total(document: Mapping[str, Any]) -> Text:
     progress, unit = document["progress"], document["unit"]
-    rows, scored, failed = (number(progress[name]) for name in ("rows", "scored", "failed"))
-    return Text(f"{rows} scores of {scored} {unit}, {failed} {unit} failed.")
+    scores, scored = counted(progress["rows"], "scores"), counted(progress["scored"], unit)
+    return Text(f"{scores} of {scored}, {counted(progress['failed'], unit)} failed.")
 
 
 def cancelled(document: Mapping[str, Any]) -> Iterable[RenderableType]:

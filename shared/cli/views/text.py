@@ -55,6 +55,11 @@ def number(value: Any, digits: int = 4) -> str:
     return f"{value:.{digits}g}"
 
 
+def counted(count: int, unit: str) -> str:
+    """`1 session`, `1,000 rows`: `unit` is in the plural."""
+    return f"{count:,} {unit.removesuffix('s') if count == 1 else unit}"
+
+
 def sparkline(values: Sequence[float | None]) -> str:
     """One character per value, from the lowest to the highest; a space where there is none."""
     known = [value for value in values if value is not None]
