@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -19,9 +20,11 @@ from tests.emulators import Emulators
 
 ADMIN_KEY = "an-admin-key-for-tests"
 
-hypothesis.settings.register_profile("ci", derandomize=True)
-if os.environ.get("CI"):  # the same examples at every run: new ones are looked for elsewhere
-    hypothesis.settings.load_profile("ci")
+CALM: dict[str, Any] = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
+hypothesis.settings.register_profile("searching", **CALM)  # how long an example takes is the machine's affair
+hypothesis.settings.register_profile("ci", derandomize=True, database=None, **CALM)
+# In CI the same examples at every run: new ones are looked for elsewhere.
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "searching")
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -13,15 +12,14 @@ import httpx
 import pytest
 
 from infra.catalogue import ROOT, source_of
+from infra.emulators.processes import free_port
 from shared.platform.local.events import SqliteEvents
 from shared.platform.topics import TOPICS
 
 
 @pytest.fixture
 def port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_port()
 
 
 @pytest.fixture

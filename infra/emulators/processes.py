@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -20,12 +21,27 @@ from shared.errors import ConfigurationError
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 60.0
 _POLL_SECONDS = 0.05
+_PORTS = range(20_000, 32_000)
+_TRIED_PORTS = 100
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """One that nobody listens at. It is drawn at random, so that of several who start servers at the same
+    time each has another, and below those that the system gives away by itself before it is bound.
+
+    Raises:
+        OSError: all that were tried are taken.
+    """
+    refused = OSError("no port was tried")
+    for port in random.SystemRandom().sample(_PORTS, _TRIED_PORTS):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError as error:
+                refused = error
+            else:
+                return port
+    raise refused
 
 
 class Emulator:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from infra.emulators.processes import free_port
 from shared.alerts.channels.channel import Channel
 from shared.alerts.channels.email import message
 from shared.alerts.channels.table import open_channels
@@ -26,7 +27,6 @@ from tests.alerts.receivers import (
     Mailbox,
     certificate,
     dripping_server,
-    free_port,
     mailbox,
 )
 
@@ -194,7 +194,7 @@ def test_a_server_that_speaks_a_byte_at_a_time_is_cut_off() -> None:
         began = time.monotonic()
         with pytest.raises(ChannelUnavailable):
             mailer.send(message(a_notification(), "a@b.c", TO))
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 20  # it never ends by itself
 
 
 @pytest.mark.parametrize(

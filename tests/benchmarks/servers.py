@@ -16,6 +16,7 @@ from typing import Self
 
 import psutil
 
+from infra.emulators.processes import free_port
 from tests.benchmarks.load import TIMEOUT_SECONDS, is_good, is_whole
 
 LOAD = Path(__file__).with_name("load.py")
@@ -51,7 +52,7 @@ class Server:
 
     def __init__(self, launch: Launch, log: Path, *, core: int | None = None) -> None:
         self._request = launch.request
-        self._port = _free_port()
+        self._port = free_port()
         command = [part.format(port=self._port) for part in launch.command]
         environment = {name: text.format(port=self._port) for name, text in launch.environment.items()}
         pin = [] if core is None else ["taskset", "--cpu-list", str(core)]
@@ -141,9 +142,3 @@ def cores() -> tuple[int | None, int | None]:
     """A core for the server and one for the load; none where there is only one."""
     available = sorted(os.sched_getaffinity(0))
     return (available[0], available[-1]) if len(available) > 1 else (None, None)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

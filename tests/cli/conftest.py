@@ -21,6 +21,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from typer.testing import CliRunner, Result
 
+from infra.emulators.processes import free_port
 from infra.local.twin import KEEP_ALIVE_SECONDS
 from shared.cli.app import app
 
@@ -137,9 +138,7 @@ def script(listening: tuple[str, Callable[[Script | None], None]]) -> Iterator[S
 @pytest.fixture
 def free_url() -> str:
     """Where nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{probe.getsockname()[1]}"
+    return f"http://127.0.0.1:{free_port()}"
 
 
 Mlengine: TypeAlias = Callable[..., Result]

@@ -49,7 +49,7 @@ def in_processes(count: int, target: Callable[..., None], *arguments: Any) -> No
     """`target(index, *arguments)` in `count` processes at once; each must end well."""
     children = [start(target, index, *arguments) for index in range(count)]
     for child in children:
-        child.join(60)
+        child.join(180)
     assert [child.exitcode for child in children] == [0] * count
 
 

@@ -104,7 +104,7 @@ def start_job_and_hang(report: Connection, name: str, state: Path) -> None:
     threading.Event().wait()
 
 
-def wait_for(condition: Callable[[], bool], *, timeout_seconds: float = 20.0) -> None:
+def wait_for(condition: Callable[[], bool], *, timeout_seconds: float = 60.0) -> None:
     """Look again every 10 ms until `condition` holds."""
     deadline = time.monotonic() + timeout_seconds
     while not condition():

@@ -21,7 +21,7 @@ from typing import Any, Protocol
 import httpx
 
 from infra.catalogue import source_of
-from infra.emulators.processes import Emulator, running
+from infra.emulators.processes import Emulator, free_port, running
 from infra.emulators.storage import create_bucket, storage_emulator
 from shared.config import Settings
 from shared.errors import PlatformUnavailable
@@ -29,7 +29,7 @@ from shared.instance import Instance
 from shared.monitoring.audit import COLLECTION
 from shared.platform.connect import connect
 from shared.platform.gcp.project import Project
-from tests.e2e.twin import KEY, MODEL, ROOT, Twin, free_port, running_twin, wait_until
+from tests.e2e.twin import KEY, MODEL, ROOT, Twin, running_twin, wait_until
 from tests.emulators import Emulators
 from tests.packages import market_package
 from tests.proxy import Proxy, proxy_to

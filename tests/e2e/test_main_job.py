@@ -137,7 +137,7 @@ def test_settings_reach_the_training_process(twin: Twin) -> None:
 
 def test_prediction_is_in_the_audit_by_id_and_among_the_recent(twin: Twin) -> None:
     prediction = twin.get("/predict", symbol="GOOG")
-    stored = twin.get(f"/predictions/{prediction['prediction_id']}")["prediction"]
+    stored = twin.wait_for(f"/predictions/{prediction['prediction_id']}")["prediction"]
     [newest] = twin.get("/predictions/recent", symbol="GOOG", limit=1)["predictions"]
     assert {name: stored[name] for name in prediction} == prediction
     assert newest == stored
@@ -194,12 +194,12 @@ def test_batch_answers_each_symbol_alone(twin: Twin) -> None:
     assert (batch["succeeded"], batch["failed"]) == (2, 1)
     assert (bad["symbol"], bad["error"]["status"]) == ("NOPE", 404)
     for prediction in good:
-        assert twin.get(f"/predictions/{prediction['prediction_id']}")
+        assert twin.wait_for(f"/predictions/{prediction['prediction_id']}")
 
 
 def test_features_are_those_that_the_prediction_was_made_of(twin: Twin) -> None:
     prediction = twin.get("/predict", symbol="MSFT")
-    stored = twin.get(f"/predictions/{prediction['prediction_id']}")["prediction"]
+    stored = twin.wait_for(f"/predictions/{prediction['prediction_id']}")["prediction"]
     answer = twin.get("/features", symbol="MSFT", feature_set="technical", lookback=3)
     [*_, last] = answer["rows"]
     assert last["timestamp"] == prediction["as_of"]

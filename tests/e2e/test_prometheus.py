@@ -9,11 +9,12 @@ from datetime import UTC, datetime
 
 import pytest
 
+from infra.emulators.processes import free_port
 from shared.instance import Instance
 from shared.monitoring.drift.record import DriftCheck
 from shared.monitoring.history import HistoryKind
 from shared.platform.times import utc
-from tests.e2e.twin import MODEL, Twin, free_port, running_twin, wait_until
+from tests.e2e.twin import MODEL, Twin, running_twin, wait_until
 from tests.e2e.whole import open_state
 from tests.market.made import candles
 from tests.market.markets import Market, serving

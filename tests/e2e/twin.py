@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,8 @@ from typing import Any
 import httpx
 import psutil
 
+from infra.emulators.processes import free_port
+
 ROOT = Path(__file__).resolve().parents[2]
 ADMIN_KEY = "an-admin-key-for-tests"
 KEY = {"x-api-key": ADMIN_KEY}
@@ -25,14 +26,8 @@ STOP_SECONDS = 10.0
 """Within this a twin has stopped, also on a busy machine; it takes about one second on an idle one."""
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def wait_until(
-    condition: Callable[[], Any], what: str, timeout_seconds: float = 60.0, poll_seconds: float = 0.02
+    condition: Callable[[], Any], what: str, timeout_seconds: float = 180.0, poll_seconds: float = 0.02
 ) -> Any:
     """The condition's first true value."""
     end = time.monotonic() + timeout_seconds
@@ -122,7 +117,7 @@ class Twin:
             if set(words) <= set(_command_line(child))
         ]
 
-    def wait_for(self, path: str, status: int = 200, timeout_seconds: float = 60.0) -> Any:
+    def wait_for(self, path: str, status: int = 200, timeout_seconds: float = 180.0) -> Any:
         """The JSON answer of GET `path`, once it has this status."""
 
         def ask() -> httpx.Response | None:
@@ -135,7 +130,7 @@ class Twin:
 
         return wait_until(ask, f"GET {path} answers {status}", timeout_seconds).json()
 
-    def wait_until_said(self, words: str, timeout_seconds: float = 100.0) -> None:
+    def wait_until_said(self, words: str, timeout_seconds: float = 300.0) -> None:
         """Until it has printed these words since its last start, or has ended."""
         wait_until(lambda: words in self.output or self.exit_code is not None, words, timeout_seconds)
         assert words in self.output, self.output
@@ -145,7 +140,7 @@ class Twin:
         self.wait_until_said('"latency_ms"')
         wait_until(lambda: self.output.rstrip().endswith("}"), "the prediction is printed whole")
 
-    def wait_until_ended(self, timeout_seconds: float = 30.0) -> int:
+    def wait_until_ended(self, timeout_seconds: float = 90.0) -> int:
         """Gives the exit code."""
         assert self._process is not None
         return self._process.wait(timeout_seconds)
@@ -155,7 +150,7 @@ class Twin:
         run_id: str = self.post("/admin/train", request, status=202)["run_id"]
         return run_id
 
-    def wait_for_run(self, run_id: str, timeout_seconds: float = 60.0) -> dict[str, Any]:
+    def wait_for_run(self, run_id: str, timeout_seconds: float = 180.0) -> dict[str, Any]:
         """The run, once it has ended."""
 
         def ended() -> dict[str, Any] | None:

@@ -37,7 +37,7 @@ def asked_for(engine: Engine) -> str:
 
 
 def wait_until(condition: Callable[[], Any]) -> None:
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < end, "waited 20 s in vain"
         time.sleep(0.01)

@@ -22,6 +22,7 @@ import pytest
 from infra.bundle import build
 from infra.bundle.__main__ import ENVIRONMENTS
 from infra.catalogue import read_catalogue, source_of
+from infra.emulators.processes import free_port
 from infra.environments import Environment, environment
 from shared.access.api_keys import ApiKeys
 from shared.access.roles import Role
@@ -194,12 +195,6 @@ def deployed(name: str, bundles: Path, folder: Path, settings: Mapping[str, str]
 
 def packages_of(name: str) -> Environment:
     return environment(ENVIRONMENTS, source_of(name).with_name("requirements.txt"))
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_until_it_listens(process: subprocess.Popen[bytes], port: int, log: Path) -> None:

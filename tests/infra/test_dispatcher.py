@@ -78,7 +78,7 @@ def event(id_: str) -> Event:
 
 
 def wait_until(condition: Callable[[], Any]) -> None:
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < end, "waited 20 s in vain"
         time.sleep(0.005)

@@ -212,7 +212,7 @@ def test_what_nobody_takes_holds_the_clock_up_once_and_not_for_ever(
     began = time.monotonic()
     play()
     wait_for(lambda: has_ended(setting))
-    assert 0.3 < time.monotonic() - began < 3.0
+    assert 0.3 < time.monotonic() - began < 18.0
 
 
 def test_a_training_that_takes_longer_than_a_week_of_the_replay_does_not_pile_up(

@@ -152,7 +152,7 @@ def test_what_a_killed_emulator_said_is_kept_is_found_by_the_next(tmp_path: Path
         platform=PlatformName.EMULATORS,
         google_cloud_project=fresh_project(),
         storage_emulator_host=f"http://127.0.0.1:{port}",
-        platform_timeout_seconds=0.5,
+        platform_timeout_seconds=5.0,
     )
     project = Project.of(chosen)
     blobs = GcsBlobs(project, GoogleRest(project))

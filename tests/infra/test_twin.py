@@ -11,6 +11,7 @@ import httpx
 import pytest
 from rich.console import Console
 
+from infra.emulators.processes import free_port
 from infra.local.first_model import FirstModel
 from infra.local.sample import sample_upstream
 from infra.local.twin import Twin
@@ -42,12 +43,6 @@ def build(
             return Twin(load_settings(**chosen), stack, Console(file=output, width=400))
 
         yield build
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_a_key_is_made_at_the_first_start_shown_once_and_kept(

@@ -5,12 +5,16 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -78,6 +82,25 @@ def errors(platform: Platform, scoring_id: str = "s1") -> Counter[str]:
     blobs = platform.blobs.list(f"scores/{scoring_id}/errors/")
     found = [error for blob in blobs for error in json.loads(platform.blobs.get(blob.name))]
     return Counter(error["symbol"] for error in found)
+
+
+def caught(process: subprocess.Popen[bytes], is_at_work: Callable[[], bool]) -> None:
+    """Let it run in slices until it is at work; it stands still then, however late this process looks."""
+    seen, end = psutil.Process(process.pid), time.monotonic() + 60
+    while True:
+        seen.suspend()
+        if is_at_work():
+            return
+        assert process.poll() is None, "it ended before"
+        assert time.monotonic() < end, "it never was"
+        seen.resume()
+        time.sleep(0.002)
+
+
+def told(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    """Send the signal to a process that stands still, and let it go on."""
+    process.send_signal(number)
+    process.send_signal(signal.SIGCONT)
 
 
 def started(

@@ -22,7 +22,19 @@ from shared.platform.local.jobs import SubprocessJobs
 from shared.platform.ports import JobState
 from shared.serving.scoring_records import ScoringStatus, SymbolsRequest
 from tests.contracts.workers import wait_for
-from tests.jobs.scored import GOOD, NEW, ROOT, errors, part_names, requested, started, table, times
+from tests.jobs.scored import (
+    GOOD,
+    NEW,
+    ROOT,
+    caught,
+    errors,
+    part_names,
+    requested,
+    started,
+    table,
+    times,
+    told,
+)
 
 KILLS = int(os.environ.get("KILLS", "3"))
 TASKS = 2
@@ -105,11 +117,11 @@ def test_the_platforms_signal_hands_back_within_seconds(
 ) -> None:
     requested(scoring, **WINDOW)
     process = start()
-    wait_for(lambda: bool(part_names(scoring.platform)))
+    caught(process, lambda: bool(part_names(scoring.platform)))
     began = time.monotonic()
-    process.send_signal(number)
-    assert process.wait(20) == 75
-    assert time.monotonic() - began < 5
+    told(process, number)
+    assert process.wait(60) == 75
+    assert time.monotonic() - began < 20
     assert scoring.scorings.get("s1").status is ScoringStatus.RUNNING
     assert 0 < len(part_names(scoring.platform)) < -(-(len(GOOD) + 1) // CHUNK_SYMBOLS)
     process = start(attempt=1)
@@ -124,9 +136,9 @@ def test_the_platforms_signal_hands_back_within_seconds(
 def test_by_hand_a_signal_cancels(scoring: Instance, start: Callable[..., Any]) -> None:
     requested(scoring, **WINDOW)
     process = start(by_hand=True)
-    wait_for(lambda: bool(part_names(scoring.platform)))
-    process.send_signal(signal.SIGINT)
-    assert process.wait(20) == 0
+    caught(process, lambda: bool(part_names(scoring.platform)))
+    told(process, signal.SIGINT)
+    assert process.wait(60) == 0
     assert scoring.scorings.get("s1").status is ScoringStatus.CANCELLED
 
 
@@ -135,9 +147,9 @@ def test_on_the_last_attempt_the_signal_ends_the_scoring(
 ) -> None:
     requested(scoring, **WINDOW)
     process = start(attempt=3)
-    wait_for(lambda: bool(part_names(scoring.platform)))
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(20) == 0
+    caught(process, lambda: bool(part_names(scoring.platform)))
+    told(process, signal.SIGTERM)
+    assert process.wait(60) == 0
     ended = scoring.scorings.get("s1")
     assert (ended.status, "stopped" in (ended.error or "")) == (ScoringStatus.FAILED, True)
 

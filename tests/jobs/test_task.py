@@ -94,7 +94,7 @@ def test_a_signal_ends_a_pause() -> None:
         signal.setitimer(signal.ITIMER_REAL, 0.05)
         signals.pause(30)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 25
 
 
 def test_a_pause_takes_its_time() -> None:

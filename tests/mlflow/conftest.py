@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -12,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from infra.emulators.processes import free_port
 from infra.environments import Environment, environment
 from shared.errors import OwnError
 
@@ -32,9 +32,7 @@ def mlflow(request: pytest.FixtureRequest) -> Environment:
 @contextmanager
 def served(mlflow: Environment, arguments: Sequence[str], folder: Path, health: str) -> Iterator[str]:
     """An MLflow server with these arguments, once it answers at `health`; gives its URL."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     url = f"http://127.0.0.1:{port}"
     environ = {
         **{name: text for name, text in os.environ.items() if not name.lower().endswith("_proxy")},

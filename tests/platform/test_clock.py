@@ -24,13 +24,13 @@ from shared.platform.connect import connect
 FIRST = datetime(2008, 9, 15, 13, 5, tzinfo=UTC)
 
 _READER = """
-import sys, time
+import select, sys, time
 from pathlib import Path
 from shared.platform.clock import ReplayClock
 clock = ReplayClock(Path(sys.argv[1]))
 print("ready", flush=True)
-seen, end = [], time.monotonic() + 0.6
-while time.monotonic() < end:
+seen = []
+while not select.select([sys.stdin], [], [], 0)[0]:
     seen.append((time.monotonic(), clock.now().timestamp(), time.monotonic()))
 for one in seen[:: len(seen) // 600 + 1]:
     print(*one)
@@ -91,7 +91,10 @@ def test_processes_agree_while_the_hand_moves(tmp_path: Path) -> None:
     hand = ClockHand(tmp_path)
     hand.begin(FIRST)
     command = [sys.executable, "-c", _READER, str(hand.clock.file)]
-    readers = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    readers = [
+        subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
     outputs = [reader.stdout for reader in readers]
     assert all(output is not None and output.readline() == "ready\n" for output in outputs)
     for moved in range(1, 41):
@@ -109,8 +112,10 @@ def test_processes_agree_while_the_hand_moves(tmp_path: Path) -> None:
 
 
 def lines_of(reader: subprocess.Popen[str]) -> list[str]:
-    """What it prints until its end."""
+    """What it prints when it is told to end."""
+    assert reader.stdin is not None
     assert reader.stdout is not None
+    reader.stdin.close()
     with reader.stdout as output:
         lines = output.read().splitlines()
     assert reader.wait(20) == 0

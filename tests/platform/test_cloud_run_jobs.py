@@ -155,7 +155,7 @@ def test_who_waits_for_another_caller_does_so_no_longer_than_a_call_may_take(sit
 def test_a_call_that_is_stuck_leaves_time_for_another(site: Site) -> None:
     with stand_in() as service:
         service.answers, service.keep = [(200, {"executions": []})], 1
-        project = dataclasses.replace(project_in(site.state), run_url=service.url, timeout_seconds=2.0)
+        project = dataclasses.replace(project_in(site.state), run_url=service.url, timeout_seconds=8.0)
         assert RunApi(project).find("mlengine-note", "e1") is None
         assert len(service.seen) == 2
 

@@ -64,5 +64,5 @@ def test_a_call_that_is_stuck_leaves_time_for_another() -> None:
             google_cloud_project="a-project",
             scheduler_emulator_host=service.host,
         )
-        assert CloudSchedules(replace(Project.of(chosen), timeout_seconds=2.0)).list() == []
+        assert CloudSchedules(replace(Project.of(chosen), timeout_seconds=8.0)).list() == []
         assert len(service.seen) == 2

@@ -285,7 +285,7 @@ def test_a_query_whose_answer_was_lost_is_asked_again(shaky: FirestoreDocuments,
 
 
 def test_a_connection_that_is_dead_without_a_word_is_left(project: Project, proxy: Proxy) -> None:
-    through = dataclasses.replace(project, firestore_url=f"http://{proxy.host}", timeout_seconds=2.0)
+    through = dataclasses.replace(project, firestore_url=f"http://{proxy.host}", timeout_seconds=8.0)
     with closing(FirestoreDocuments(through, GoogleRest(through))) as documents:
         documents.commit([Put("things", "a", {"n": 1})])
         proxy.fall_silent()

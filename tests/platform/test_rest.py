@@ -68,7 +68,7 @@ def test_a_lost_answer_is_asked_for_again(service: StandIn, rest: GoogleRest) ->
 
 def test_a_call_that_is_stuck_leaves_time_for_another(service: StandIn, project: Project) -> None:
     service.keep = 1
-    with closing(GoogleRest(replace(project, timeout_seconds=2.0))) as rest:
+    with closing(GoogleRest(replace(project, timeout_seconds=8.0))) as rest:
         assert rest.call("GET", f"{service.url}/v1/x").status_code == 200
     assert len(service.seen) == 2
 
