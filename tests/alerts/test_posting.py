@@ -23,7 +23,9 @@ from tests.alerts.receivers import Receiver, certificate, drip, flood, hang, rec
 
 HIDDEN = "/services/T000/B000/s3cr3t?token=s3cr3t"
 KEY = "routing-key"
+PATIENT = Limits(attempts=2, attempt_seconds=5.0, budget_seconds=20.0)
 QUICK = Limits(attempts=2, attempt_seconds=0.4, budget_seconds=1.5)
+"""For who never answers."""
 
 
 @pytest.fixture
@@ -32,7 +34,7 @@ def receiver() -> Iterator[Receiver]:
         yield one
 
 
-def post(url: str, limits: Limits = QUICK, **options: Any) -> None:
+def post(url: str, limits: Limits = PATIENT, **options: Any) -> None:
     poster = Poster("THE_URL", is_insecure=True, limits=limits, **options)
     asyncio.run(poster.post(url + HIDDEN, b'{"a": 1}', {"x-more": "1"}, secret=KEY))
 
@@ -67,7 +69,7 @@ def test_who_is_down_for_longer_is_unavailable(receiver: Receiver) -> None:
     error = failure(lambda: post(receiver.url))
     assert isinstance(error, ChannelUnavailable)
     assert error.detail == "What THE_URL names answered 503."
-    assert len(receiver.taken) == QUICK.attempts
+    assert len(receiver.taken) == PATIENT.attempts
 
 
 def test_a_wait_that_is_asked_for_is_kept_or_given_up(receiver: Receiver) -> None:
@@ -108,7 +110,7 @@ def test_redirects_are_not_followed(receiver: Receiver, status: int) -> None:
 def test_who_takes_for_ever_is_given_up_in_time(receiver: Receiver, misbehave: Callable[..., None]) -> None:
     receiver.misbehave = misbehave
     began = time.monotonic()
-    error = failure(lambda: post(receiver.url))
+    error = failure(lambda: post(receiver.url, QUICK))
     assert time.monotonic() - began < 20  # it hangs for thirty seconds, and drips for ever
     assert isinstance(error, ChannelUnavailable)
     assert "0.4 s" in error.detail
@@ -190,7 +192,7 @@ def test_a_certificate_that_nobody_signed_is_not_trusted(tmp_path: Path) -> None
 
 
 def _post_to(target: Target) -> None:
-    poster = Poster("THE_URL", is_insecure=True, limits=QUICK)
+    poster = Poster("THE_URL", is_insecure=True, limits=PATIENT)
     poster._check(asyncio.run(_attempted(poster, target)), target, "")
 
 

@@ -22,7 +22,7 @@ from tests.contracts.platforms import MAX_ATTEMPTS, NOW, SUBSCRIPTIONS, Place
 from tests.emulators import project_in
 
 LEASE_SECONDS = 30.0
-ACK_SECONDS = 2
+ACK_SECONDS = 5
 """The emulator takes less than the real service."""
 
 

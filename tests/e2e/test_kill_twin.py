@@ -83,14 +83,19 @@ class Clients:
 
 
 def _not_found(twin: Twin, prediction_ids: Iterable[str]) -> list[str]:
-    """Those that GET /predictions/{id} doesn't know."""
+    """Those that GET /predictions/{id} doesn't know within a minute: their events may be under way."""
 
     def ask(prediction_id: str) -> int:
         return twin.client.get(f"/predictions/{prediction_id}").status_code
 
-    ids = list(prediction_ids)
+    missing, end = list(prediction_ids), time.monotonic() + 60
     with ThreadPoolExecutor(8) as threads:
-        return [asked for asked, status in zip(ids, threads.map(ask, ids), strict=True) if status != 200]
+        while missing:
+            found = zip(missing, threads.map(ask, missing), strict=True)
+            missing = [asked for asked, status in found if status != 200]
+            if time.monotonic() > end:
+                break
+    return missing
 
 
 def _key(version_id: str, previous: str | None, at: datetime) -> tuple[str, str | None, float]:
