@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from typing import Any, Final
 
 import httpcore
@@ -69,15 +70,20 @@ async def send(target: Target, addresses: Sequence[str], body: bytes, headers: M
     sent = {"content-type": "application/json", "user-agent": "mlengine", **headers}
     backend = _Pinned(addresses)
     context = httpx.create_ssl_context() if target.is_https else None
-    async with (
-        httpcore.AsyncConnectionPool(ssl_context=context, network_backend=backend) as pool,
-        pool.stream(
+    async with AsyncExitStack() as stack:
+        pool = await stack.enter_async_context(
+            httpcore.AsyncConnectionPool(ssl_context=context, network_backend=backend)
+        )
+        posted = pool.stream(
             "POST",
             url,
             headers=[(name.encode(), value.encode()) for name, value in sent.items()],
             content=body,
-        ) as response,
-    ):
+        )
+        try:
+            response = await stack.enter_async_context(posted)
+        except AttributeError as error:  # of a socket that is gone (anyio 4.16 on uvloop)
+            raise httpcore.ConnectError("the connection was reset as soon as it stood") from error
         return Answer(response.status, _retry_after(response), await _beginning(response))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -163,8 +164,13 @@ class Transport:
         try:
             async with (
                 asyncio.timeout(self._limits.timeout_seconds),  # httpx only bounds each read
-                client.stream("GET", path, params=dict(params), headers=dict(headers)) as response,
+                AsyncExitStack() as stack,
             ):
+                stream = client.stream("GET", path, params=dict(params), headers=dict(headers))
+                try:
+                    response = await stack.enter_async_context(stream)
+                except AttributeError as error:  # of a socket that is gone (anyio 4.16 on uvloop)
+                    raise httpx.ConnectError("the connection was reset as soon as it stood") from error
                 retry_after = _retry_after_seconds(response.headers)
                 body = await self._read(response) if response.status_code == 200 else b""
                 return _Answer(response.status_code, retry_after, body)

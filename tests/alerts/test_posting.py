@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 
 from infra.emulators.processes import free_port
 from shared.alerts.posting import Limits, Poster
@@ -20,6 +21,7 @@ from shared.alerts.wire import send
 from shared.errors import ChannelRejected, ChannelUnavailable, EngineError
 from shared.logs import configure_logs
 from tests.alerts.receivers import Receiver, certificate, drip, flood, hang, receiving
+from tests.faulty import resetting
 
 HIDDEN = "/services/T000/B000/s3cr3t?token=s3cr3t"
 KEY = "routing-key"
@@ -125,6 +127,19 @@ def test_where_nobody_listens_is_unavailable() -> None:
     error = failure(lambda: post(f"http://127.0.0.1:{free_port()}"))
     assert isinstance(error, ChannelUnavailable)
     assert "can't be reached" in error.detail
+
+
+def test_who_resets_connections_at_once_is_unavailable() -> None:
+    """On uvloop, where one such connection in twenty is gone before the client has looked at it."""
+
+    async def post_often(url: str) -> None:
+        poster = Poster("THE_URL", is_insecure=True, limits=Limits(attempts=1))
+        for _ in range(200):
+            with pytest.raises(ChannelUnavailable):
+                await poster.post(url, b"{}", {}, secret=KEY)
+
+    with resetting() as url:
+        uvloop.run(post_often(url))
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:80", "https://127.0.0.1:443", "https://localhost"])

@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 import pytest
+import uvloop
 
 from shared.errors import (
     ConfigurationError,
@@ -17,6 +18,7 @@ from shared.errors import (
     UpstreamUnavailable,
 )
 from shared.market.upstream import Upstream
+from tests.faulty import resetting
 from tests.market.made import DAY, MONDAY, as_answer, as_candles, raw, same
 from tests.market.scripted import Reply, ScriptedUpstream, as_json
 
@@ -188,6 +190,20 @@ def test_an_upstream_that_is_not_there_is_unavailable() -> None:
     with pytest.raises(UpstreamUnavailable) as failed:
         asyncio.run(ask())
     assert "http://127.0.0.1:9" in failed.value.detail
+
+
+def test_an_upstream_that_resets_connections_at_once_is_unavailable() -> None:
+    """On uvloop, where one such connection in twenty is gone before the client has looked at it."""
+
+    async def ask_often(url: str) -> None:
+        for _ in range(200):
+            upstream = client(url, attempts=1)
+            with pytest.raises(UpstreamUnavailable):
+                await upstream.candles("ABC")
+            await upstream.aclose()
+
+    with resetting() as url:
+        uvloop.run(ask_often(url))
 
 
 @pytest.mark.parametrize("wait", ["0", "Mon, 06 Jan 2020 00:00:00 GMT"])
