@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from tests.e2e.markets import write_momentum_market
 from tests.e2e.twin import Twin, running_twin, running_upstream
 from tests.e2e.whole import open_state
 from tests.emulators import Emulators, need_sdk
+from tests.homes import copied
 
 SYMBOLS = [f"MOM{number:02d}" for number in range(40)]
 FIRST_MODEL = {"TRAIN_SYMBOLS": ",".join(SYMBOLS[:10]), "TRAIN_TEST_SIZE": "0.5", "TRAIN_CV_FOLDS": "2"}
@@ -41,8 +41,7 @@ class Prepared:
 
     def copy(self, to: Path) -> Path:
         """A state folder of one's own."""
-        shutil.copytree(self.home, to)
-        return to
+        return copied(self.home, to)
 
     def twin(self, to: Path, **environment: str) -> Twin:
         """A twin on a copy of this state."""

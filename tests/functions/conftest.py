@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.functions.engine import Engine
+from tests.homes import copied
 from tests.market.made import candles
 from tests.market.markets import Market, serving
 from tests.market.scripted import ScriptedUpstream
@@ -61,7 +61,7 @@ def _live_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def live(_live_home: Path, tmp_path: Path) -> None:
     """Makes market-signal-v1 live in the test's state folder, before an engine starts there."""
-    shutil.copytree(_live_home, tmp_path / "home")
+    copied(_live_home, tmp_path / "home")
 
 
 @pytest.fixture

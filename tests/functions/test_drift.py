@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from shared.monitoring.history import COLLECTION as HISTORY
 from shared.platform.ports import Event, Replace
 from shared.registry import Version
 from tests.functions.engine import KEY, Engine, ok, pointers, problem
+from tests.homes import copied
 from tests.monitoring.drift_models import (
     SYMBOLS,
     TRAINED_UNTIL,
@@ -47,7 +47,7 @@ def _trained_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def engine(_trained_home: Path, tmp_path: Path, start: Callable[..., Engine]) -> Engine:
-    shutil.copytree(_trained_home, tmp_path / "home")
+    copied(_trained_home, tmp_path / "home")
     return start()
 
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from shared.access.roles import Role
 from shared.registry import Package, Scorer, Version, build_examples
 from tests.functions.engine import KEY, Engine, ok, pointers, problem
 from tests.functions.users import key_of, user_id
+from tests.homes import copied
 from tests.packages import REPORT, active, market_package, registered, spoil
 from tests.tabular_packages import ROW, registered_tabular, tabular_package
 
@@ -43,7 +43,7 @@ def _home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def engine(_home: Path, tmp_path: Path, start: Callable[..., Engine]) -> Engine:
     """Three versions: the first is live, the second would do, the third failed its gates."""
-    shutil.copytree(_home, tmp_path / "home")
+    copied(_home, tmp_path / "home")
     return start()
 
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from shared.market.checks import check
 from shared.market.store import CandleStore
 from shared.platform.connect import connect
 from shared.platform.ports import Platform
+from tests.homes import copied
 from tests.jobs.reported import checked_home
 from tests.jobs.scored import GOOD, NEW
 from tests.packages import active
@@ -45,7 +45,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def settings(stored: Path, tmp_path: Path) -> Settings:
     """A home of its own with those candles."""
     home = tmp_path / "home"
-    shutil.copytree(stored, home)
+    copied(stored, home)
     return settings_of(home)
 
 
@@ -69,7 +69,7 @@ def _scorable(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def scoring(_scorable: Path, tmp_path: Path) -> Instance:
     """An instance on a home of its own: a live model, the candles of many symbols, the upstream away."""
     home = tmp_path / "scoring"
-    shutil.copytree(_scorable, home)
+    copied(_scorable, home)
     settings = settings_of(home).model_copy(
         update={"market_data_url": "http://127.0.0.1:9", "upstream_attempts": 1}
     )
@@ -86,5 +86,5 @@ def _checked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def checked(_checked: Path, tmp_path: Path) -> Path:
     """A home with a check of a live model for drift that has found some, and the candles behind it."""
-    shutil.copytree(_checked, tmp_path / "checked")
+    copied(_checked, tmp_path / "checked")
     return tmp_path / "checked"

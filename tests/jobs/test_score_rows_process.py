@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ from shared.jobs.score_plan import SHARD_ROWS
 from shared.platform.connect import connect
 from shared.serving.scoring_records import ScoringStatus
 from tests.contracts.workers import wait_for
+from tests.homes import copied
 from tests.jobs.conftest import settings_of
 from tests.jobs.scored import part_names, started
 from tests.jobs.scored_rows import as_csv, as_parquet, asked, bad_rows, rows_table, scores, spoilt
@@ -48,7 +48,7 @@ def _home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def rows(_home: Path, tmp_path: Path) -> Instance:
     home = tmp_path / "rows"
-    shutil.copytree(_home, home)
+    copied(_home, home)
     return Instance(settings_of(home), connect(settings_of(home)))
 
 

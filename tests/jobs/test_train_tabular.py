@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from shared.registry.package import EXAMPLES, MODEL, PROFILE, REPORT
 from shared.tabular import Columns
 from shared.training.run_records import Run, RunStatus
 from shared.training.runs import Runs
+from tests.homes import copied
 from tests.packages import spoil
 from tests.tabular_packages import active_tabular
 
@@ -46,7 +46,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def settings(trained: Path, tmp_path: Path) -> Settings:
     """A home of its own with that model live."""
     home = tmp_path / "home"
-    shutil.copytree(trained, home)
+    copied(trained, home)
     return Settings(mlengine_home=home)
 
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sqlite3
 from collections.abc import Callable
 from datetime import datetime
@@ -17,6 +16,7 @@ from shared.errors import CorruptBlob, PlatformUnavailable
 from shared.monitoring.audit import digest
 from shared.monitoring.verification import Verification
 from shared.platform.ports import Delete, Put
+from tests.homes import copied
 from tests.packages import FEATURES, active, market_package, registered, spoil
 from tests.predicted import FIRST, Market
 
@@ -39,7 +39,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def market(kept: Path, tmp_path: Path) -> Market:
-    shutil.copytree(kept, tmp_path / "home")
+    copied(kept, tmp_path / "home")
     return Market(tmp_path / "home", 4, FIRST + 10, first_id=COUNT)
 
 
@@ -145,7 +145,7 @@ def test_one_flipped_bit_anywhere_in_a_stored_prediction_is_found(
     kept: Path, tmp_path_factory: pytest.TempPathFactory, number: int, place: float, bit: int
 ) -> None:
     home = tmp_path_factory.mktemp("flipped") / "home"
-    shutil.copytree(kept, home)
+    copied(kept, home)
     prediction_id = f"p{number:05}"
     flipped(home, prediction_id, place, bit)
     market = Market(home, 1, FIRST + 10)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -8,6 +7,7 @@ import pytest
 from shared.config import load_settings
 from shared.instance import Instance
 from shared.platform.connect import connect
+from tests.homes import copied
 from tests.packages import active, registered
 
 
@@ -24,4 +24,4 @@ def _home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def home(_home: Path, tmp_path: Path) -> Path:
     """A state folder with two versions of market-signal, of which the first is live."""
-    return Path(shutil.copytree(_home, tmp_path / "home"))
+    return copied(_home, tmp_path / "home")
